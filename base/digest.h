@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Message digests (the wall around libcrypto). */
+#pragma once
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum { DIGEST_SHA256, DIGEST_SHA512 } DigestKind;
+typedef struct Digest Digest;
+
+Digest *digest_new(DigestKind kind);
+void digest_free(Digest *digest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Digest, digest_free)
+
+void digest_update(Digest *digest, const void *data, size_t size);
+
+/** digest_finish: (transfer full) the digest in lower-case hex. @digest may only be freed afterwards. */
+char *digest_finish(Digest *digest);
+
+/** digest_bytes: (transfer full) the hex digest of a buffer. */
+char *digest_bytes(DigestKind kind, const void *data, size_t size);
+
+/**
+ * digest_file: (transfer full) the hex digest of @fd from its first byte, @name for messages.
+ * Fails with BASE_ERROR_INTERRUPTED after Ctrl-C.
+ */
+char *digest_file(DigestKind kind, int fd, const char *name, GError **error);
+
+/** digest_is_hex: whether @text is a digest of @kind in hex, of either case. */
+bool digest_is_hex(DigestKind kind, const char *text);

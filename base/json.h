@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/* JSON values for --json output and state files (the wall around jansson). Text that is not UTF-8 is made valid
+ * by g_utf8_make_valid() before it is stored, so that every document is valid JSON. */
+#pragma once
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct json_t Json;
+
+Json *json_new_object(void);
+Json *json_new_array(void);
+void json_free(Json *json);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_free)
+
+/* Setters for an object. A NULL string is stored as null. json_set() and json_append() take ownership of @value. */
+void json_set_text(Json *object, const char *key, const char *value);
+void json_set_number(Json *object, const char *key, int64_t value);
+void json_set_flag(Json *object, const char *key, bool value);
+void json_set(Json *object, const char *key, Json *value);
+void json_append(Json *array, Json *value);
+void json_append_text(Json *array, const char *value);
+
+/** json_print: (transfer full) indented text, keys in the order they were set, with a final newline. */
+char *json_print(const Json *json);
+
+/** json_parse: (transfer full) a document of @size bytes, nested at most 2048 deep; @name for messages. */
+Json *json_parse(const char *text, size_t size, const char *name, GError **error);
+
+/* Getters: borrowed; NULL, @fallback or 0 where @object has no such member of that type. */
+const char *json_get_text(const Json *object, const char *key);
+int64_t json_get_number(const Json *object, const char *key, int64_t fallback);
+bool json_get_flag(const Json *object, const char *key, bool fallback);
+const Json *json_get(const Json *object, const char *key);
+size_t json_length(const Json *array);
+const Json *json_at(const Json *array, size_t index);

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One progress line on stderr: label, percent, amount, rate, time left. Nothing where stderr is no terminal or
+ * after progress_disable(). Updates may come from any thread. */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+typedef struct Progress Progress;
+
+/** progress_new: @label such as "download debian-12"; @total in bytes, 0 where it is not known. */
+Progress *progress_new(const char *label, uint64_t total);
+
+/** progress_set: @done bytes in all. Redraws at most ten times a second. A NULL @progress is ignored. */
+void progress_set(Progress *progress, uint64_t done);
+
+/** progress_add: @more bytes since the last call. */
+void progress_add(Progress *progress, uint64_t more);
+
+/** progress_free: clear the line. */
+void progress_free(Progress *progress);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
+
+/** progress_disable: draw nothing from now on (--quiet, --json). */
+void progress_disable(void);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Images onto this host: sources with their pins, the verified catalogue, the pull pipeline and the cache of
+ * verified images. Order of trust: bytes -> sign_verify_*() -> index_parse() -> digest -> decoder.
+ */
+#pragma once
+
+#include "base/cli.h"
+#include "base/error.h"
+#include "disk/disk.h"
+#include "index/index.h"
+
+/** FetchImage: a verified image in the cache: read-only (0444), complete, ready to be a backing file. */
+typedef struct {
+    char *path; /* absolute */
+    DiskFormat format;
+    uint64_t virtual_size; /* bytes */
+    char *source;          /* the source's name */
+    IndexEntry *entry;     /* what the signed index says of it */
+} FetchImage;
+void fetch_image_free(FetchImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchImage, fetch_image_free)
+
+/**
+ * fetch_image: the image @ref from the cache, pulled first where it is not there.
+ * @ref: "NAME" or "SOURCE/NAME"
+ * @arch: (nullable) NULL: this host's
+ * @out_warnings: (element-type utf8) (transfer full) (nullable): sources that could not be reached, an expired index
+ * Errors: BASE_ERROR_NOT_FOUND, _UNTRUSTED, _UNAVAILABLE, _INTERRUPTED
+ */
+FetchImage *fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError **error);
+
+extern const Verb FETCH_VERB_SOURCE_ADD;
+extern const Verb FETCH_VERB_SOURCE_LIST;
+extern const Verb FETCH_VERB_SOURCE_REMOVE;
+extern const Verb FETCH_VERB_LIST;
+extern const Verb FETCH_VERB_INFO;
+extern const Verb FETCH_VERB_PULL;

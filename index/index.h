@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The catalogue: virt-builder's index text and its model. Pure: bytes in, model out; no file, network or key is
+ * touched here. The grammar that is written is the old one (virt-builder up to 1.55.5); both are read.
+ */
+#pragma once
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+#define INDEX_MAX_BYTES (16u << 20)    /* the largest real index is 80 KB; 100,000 entries are about 40 MB/8 */
+#define INDEX_MAX_PRINT_ENTRIES 2400u  /* the old grammar's parser stops at 2499 sections */
+
+typedef struct {
+    char *language; /* "" for the default */
+    char *text;     /* paragraphs separated by an empty line */
+} IndexNote;
+
+typedef struct {
+    char *key;    /* [A-Za-z0-9_.]+ */
+    char *subkey; /* NULL for none */
+    char *value;
+} IndexField;
+
+/** IndexEntry: one image. Strings are NULL where the field is absent; sizes are bytes. */
+typedef struct {
+    char *name; /* the section: what the user types; [-A-Za-z0-9._]+ */
+    char *title; /* name= */
+    char *osinfo;
+    char *arch; /* as virt-builder normalises it (i386, x86_64, aarch64, ppc64le ...) */
+    char *file; /* relative to the index, never absolute, no "..", no scheme */
+    char *sig;
+    char *sha512; /* lower-case hex over the file as published */
+    char *sha256;
+    uint64_t revision; /* 1 where absent */
+    char *format;      /* "raw", "qcow2" or NULL */
+    uint64_t size;     /* virtual size */
+    uint64_t compressed_size; /* 0: not stated */
+    char *expand;
+    char *lvexpand;
+    GPtrArray *notes;      /* (element-type IndexNote) */
+    char **aliases;        /* (nullable) */
+    bool is_hidden;
+    GPtrArray *extensions; /* (element-type IndexField) fields unknown to virt-builder, in file order */
+} IndexEntry;
+
+IndexEntry *index_entry_new(void);
+void index_entry_free(IndexEntry *entry);
+IndexEntry *index_entry_copy(const IndexEntry *entry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(IndexEntry, index_entry_free)
+
+/** Index: entries and the header comments of the signed text ("# repo-id: ..."). */
+typedef struct {
+    char *repo_id;    /* UUID or NULL: written by other tools */
+    uint64_t version; /* 0: not stated */
+    int64_t created;  /* unix seconds; 0: not stated */
+    int64_t expires;
+    GPtrArray *entries; /* (element-type IndexEntry) in file order */
+} Index;
+
+Index *index_new(void);
+void index_free(Index *index);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Index, index_free)
+
+typedef struct {
+    unsigned line; /* from 1; 0: the whole file */
+    char *message;
+} IndexProblem;
+void index_problem_free(IndexProblem *problem);
+
+/**
+ * index_parse:
+ * @text: index text that sign_verify() returned, without any armour; at most INDEX_MAX_BYTES bytes
+ * @source: name for messages, usually the URL
+ * @out_problems: (element-type IndexProblem) (transfer full) (nullable): one per refused entry or skipped line
+ *
+ * Parse a whole index: both grammars, CRLF, BOM, no final newline, and text whose trailing blanks a cleartext
+ * signature dropped. Every entry returned is valid; a bad one is left out and described in @out_problems.
+ *
+ * Returns: (transfer full) the index, or NULL with @error set (too large, NUL bytes)
+ * Source: virt-builder(1) "Formal specification of the index file"
+ */
+Index *index_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError **error);
+
+/**
+ * index_print: canonical text in the old grammar: LF, header comments first, exactly one blank line between
+ * sections, a final blank line. parse(print(x)) equals x.
+ * Errors: more than INDEX_MAX_PRINT_ENTRIES entries; a field that the grammar cannot carry
+ */
+char *index_print(const Index *index, GError **error);
+
+/** index_entry_validate: whether the entry could be published: required fields, characters, ranges. */
+bool index_entry_validate(const IndexEntry *entry, GError **error);
+
+/** index_lookup: (nullable) the entry with that name, else alias, and architecture; highest revision. Borrowed. */
+const IndexEntry *index_lookup(const Index *index, const char *name, const char *arch);
+
+/** index_entry_extension: (nullable) an extension field's value. */
+const char *index_entry_extension(const IndexEntry *entry, const char *key);
+void index_entry_set_extension(IndexEntry *entry, const char *key, const char *value);
+
+/** index_entry_note: (nullable) the best note for @languages (NULL-terminated, "" matches the default). */
+const char *index_entry_note(const IndexEntry *entry, const char *const *languages);
+
+/** index_normal_arch: virt-builder's spelling: i686 -> i386, amd64 -> x86_64, powerpc* -> ppc*; also arm64 -> aarch64. */
+const char *index_normal_arch(const char *arch);

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Images in, repository out: inspect, compress, checksum, sign, switch. */
+#pragma once
+
+#include "base/cli.h"
+
+extern const Verb PUBLISH_VERB_REPO_INIT;
+extern const Verb PUBLISH_VERB_REPO_ADD;
+extern const Verb PUBLISH_VERB_REPO_LIST;
