@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-G_DEFINE_QUARK(virt-depot-error, base_error)
+G_DEFINE_QUARK(virt - depot - error, base_error)
 
 static bool
 set_va(GError **error, BaseError code, const char *format, va_list args)
@@ -41,7 +41,9 @@ bool
 error_set_errno(GError **error, const char *format, ...)
 {
     int saved = errno;
-    BaseError code = saved == ENOENT ? BASE_ERROR_NOT_FOUND : saved == EEXIST ? BASE_ERROR_EXISTS : BASE_ERROR_FAILED;
+    BaseError code = saved == ENOENT   ? BASE_ERROR_NOT_FOUND
+                     : saved == EEXIST ? BASE_ERROR_EXISTS
+                                       : BASE_ERROR_FAILED;
     g_autofree char *what = NULL;
     va_list args;
 

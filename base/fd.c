@@ -92,8 +92,8 @@ fd_pread_exact(int fd, void *data, size_t size, uint64_t offset, const char *nam
     if (n < 0)
         return false;
     if ((size_t)n < size)
-        return error_set(error, "%s: ends at byte %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " expected", name,
-                         (guint64)(offset + (uint64_t)n), (guint64)(offset + size));
+        return error_set(error, "%s: ends at byte %" G_GUINT64_FORMAT ", %" G_GUINT64_FORMAT " expected",
+                         name, (guint64)(offset + (uint64_t)n), (guint64)(offset + size));
     return true;
 }
 

@@ -16,7 +16,8 @@ G_DEFINE_AUTO_CLEANUP_FREE_FUNC(Fd, fd_close, -1)
 /** fd_steal: hand the descriptor over; *@fd becomes -1. */
 int fd_steal(Fd *fd);
 
-/** fd_write_all: write @size bytes at the file position. @name is for messages. Handles EINTR and short writes. */
+/** fd_write_all: write @size bytes at the file position. @name is for messages. Handles EINTR and short
+ * writes. */
 bool fd_write_all(int fd, const void *data, size_t size, const char *name, GError **error);
 
 /** fd_pwrite_all: the same at @offset bytes from the start. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files by path: atomic replacement, opening beneath a folder, locks, trees. Every write here survives kill -9:
- * either the old content or the new one is found afterwards, never a mix. */
+/* Files by path: atomic replacement, opening beneath a folder, locks, trees. Every write here survives kill
+ * -9: either the old content or the new one is found afterwards, never a mix. */
 #pragma once
 
 #include "base/fd.h"
@@ -20,23 +20,25 @@ bool file_sync_dir(const char *path, GError **error);
 /** file_remove: unlink; a file that is not there is success. */
 bool file_remove(const char *path, GError **error);
 
-/** file_remove_tree: rm -rf without following symbolic links; not there is success. Clears the immutable flag. */
+/** file_remove_tree: rm -rf without following symbolic links; not there is success. Clears the immutable
+ * flag. */
 bool file_remove_tree(const char *path, GError **error);
 
 /**
- * file_open_beneath: openat2() with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS: neither "..", an absolute link nor
- * /proc tricks can leave @dir_fd. @flags as for open(2), O_CLOEXEC is added; files are made with mode 0644.
- * Returns: an owned descriptor, or -1 with @error set (errno is kept)
+ * file_open_beneath: openat2() with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS: neither "..", an absolute link
+ * nor /proc tricks can leave @dir_fd. @flags as for open(2), O_CLOEXEC is added; files are made with mode
+ * 0644. Returns: an owned descriptor, or -1 with @error set (errno is kept)
  */
 int file_open_beneath(int dir_fd, const char *relative, int flags, GError **error);
 
 /**
- * file_lock: open (creating 0600) and flock @path exclusively. Closing the descriptor releases it, and so does
- * the death of the process.
+ * file_lock: open (creating 0600) and flock @path exclusively. Closing the descriptor releases it, and so
+ * does the death of the process.
  * @wait: whether to wait for another holder; else a held lock is BASE_ERROR_EXISTS
  * Returns: an owned descriptor, or -1 with @error set
  */
 int file_lock(const char *path, bool wait, GError **error);
 
-/** file_is_name: whether @name can be one path component: not empty, not "." or "..", no '/' and no leading '.'. */
+/** file_is_name: whether @name can be one path component: not empty, not "." or "..", no '/' and no leading
+ * '.'. */
 bool file_is_name(const char *name);

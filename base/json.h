@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* JSON values for --json output and state files (the wall around jansson). Text that is not UTF-8 is made valid
- * by g_utf8_make_valid() before it is stored, so that every document is valid JSON. */
+/* JSON values for --json output and state files (the wall around jansson). Text that is not UTF-8 is made
+ * valid by g_utf8_make_valid() before it is stored, so that every document is valid JSON. */
 #pragma once
 
 #include "base/error.h"
@@ -15,7 +15,8 @@ Json *json_new_array(void);
 void json_free(Json *json);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_free)
 
-/* Setters for an object. A NULL string is stored as null. json_set() and json_append() take ownership of @value. */
+/* Setters for an object. A NULL string is stored as null. json_set() and json_append() take ownership of
+ * @value. */
 void json_set_text(Json *object, const char *key, const char *value);
 void json_set_number(Json *object, const char *key, int64_t value);
 void json_set_flag(Json *object, const char *key, bool value);

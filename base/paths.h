@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Where things live. For root: /etc/virt-depot, /var/lib/virt-depot, and for images a folder of libvirt's default
- * pool that qemu can traverse: /var/lib/libvirt/images. For others the XDG folders. VIRT_DEPOT_HOME=DIR puts all
- * of it below DIR instead (tests, trials, several set-ups on one machine).
+ * Where things live. For root: /etc/virt-depot, /var/lib/virt-depot, and for images a folder of libvirt's
+ * default pool that qemu can traverse: /var/lib/libvirt/images. For others the XDG folders.
+ * VIRT_DEPOT_HOME=DIR puts all of it below DIR instead (tests, trials, several set-ups on one machine).
  */
 #pragma once
 

@@ -7,15 +7,16 @@
 #include <stddef.h>
 
 /**
- * PoolFunc: handle item number @item. @worker (0 .. threads-1) is the same for one thread throughout, so it may
- * index per-thread scratch memory. Items start in rising order. Return false with @error set to stop the run.
+ * PoolFunc: handle item number @item. @worker (0 .. threads-1) is the same for one thread throughout, so it
+ * may index per-thread scratch memory. Items start in rising order. Return false with @error set to stop the
+ * run.
  */
 typedef bool (*PoolFunc)(size_t item, unsigned worker, void *context, GError **error);
 
 /**
- * pool_run: call @func for every item on up to @threads threads and wait for all of them. With one thread or one
- * item it runs on the caller's thread. After the first failure no new item is started.
- * Returns: whether every item succeeded; else the first error
+ * pool_run: call @func for every item on up to @threads threads and wait for all of them. With one thread or
+ * one item it runs on the caller's thread. After the first failure no new item is started. Returns: whether
+ * every item succeeded; else the first error
  */
 bool pool_run(unsigned threads, size_t n_items, PoolFunc func, void *context, GError **error);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One progress line on stderr: label, percent, amount, rate, time left. Nothing where stderr is no terminal or
- * after progress_disable(). Updates may come from any thread. */
+/* One progress line on stderr: label, percent, amount, rate, time left. Nothing where stderr is no terminal
+ * or after progress_disable(). Updates may come from any thread. */
 #pragma once
 
 #include <glib.h>

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Signals that ask us to stop, remembered for whoever asks. */
+#include "base/interrupt.h"
+
+#include <signal.h>
+#include <string.h>
+
+static volatile sig_atomic_t caught;
+
+static void
+remember(int number)
+{
+    caught = number;
+}
+
+void
+interrupt_install(void)
+{
+    /* SA_RESETHAND: a second Ctrl-C kills at once. No SA_RESTART: blocking calls return and look. */
+    struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESETHAND};
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    sigaction(SIGPIPE, &ignore, NULL);
+}
+
+int
+interrupt_signal(void)
+{
+    return caught;
+}
+
+bool
+interrupt_check(GError **error)
+{
+    int number = caught;
+
+    if (number == 0)
+        return true;
+    return error_set_code(error, BASE_ERROR_INTERRUPTED, "interrupted by %s", strsignal(number));
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/* JSON values (jansson). */
+#include "base/json.h"
+
+#include <jansson.h>
+
+static json_t *
+text_value(const char *value)
+{
+    g_autofree char *valid = value != NULL ? g_utf8_make_valid(value, -1) : NULL;
+
+    return valid != NULL ? json_string(valid) : json_null();
+}
+
+Json *
+json_new_object(void)
+{
+    return json_object();
+}
+
+Json *
+json_new_array(void)
+{
+    return json_array();
+}
+
+void
+json_free(Json *json)
+{
+    json_decref(json);
+}
+
+void
+json_set_text(Json *object, const char *key, const char *value)
+{
+    json_object_set_new(object, key, text_value(value));
+}
+
+void
+json_set_number(Json *object, const char *key, int64_t value)
+{
+    json_object_set_new(object, key, json_integer(value));
+}
+
+void
+json_set_flag(Json *object, const char *key, bool value)
+{
+    json_object_set_new(object, key, json_boolean(value));
+}
+
+void
+json_set(Json *object, const char *key, Json *value)
+{
+    json_object_set_new(object, key, value);
+}
+
+void
+json_append(Json *array, Json *value)
+{
+    json_array_append_new(array, value);
+}
+
+void
+json_append_text(Json *array, const char *value)
+{
+    json_array_append_new(array, text_value(value));
+}
+
+char *
+json_print(const Json *json)
+{
+    char *raw = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    char *text = g_strconcat(raw, "\n", NULL);
+
+    free(raw);
+    return text;
+}
+
+Json *
+json_parse(const char *text, size_t size, const char *name, GError **error)
+{
+    json_error_t where;
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+
+    if (json == NULL)
+        error_set(error, "%s:%d: %s", name, where.line, where.text);
+    return json;
+}
+
+const char *
+json_get_text(const Json *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+int64_t
+json_get_number(const Json *object, const char *key, int64_t fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_integer(value) ? json_integer_value(value) : fallback;
+}
+
+bool
+json_get_flag(const Json *object, const char *key, bool fallback)
+{
+    const json_t *value = json_object_get(object, key);
+
+    return json_is_boolean(value) ? json_is_true(value) : fallback;
+}
+
+const Json *
+json_get(const Json *object, const char *key)
+{
+    return json_object_get(object, key);
+}
+
+size_t
+json_length(const Json *array)
+{
+    return json_array_size(array);
+}
+
+const Json *
+json_at(const Json *array, size_t index)
+{
+    return json_array_get(array, index);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One progress line on a terminal. */
+#include "base/progress.h"
+
+#include "base/cli.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define REDRAW_US (G_USEC_PER_SEC / 10)
+
+struct Progress {
+    char *label;
+    uint64_t total;
+    uint64_t done;
+    gint64 started_us;
+    gint64 drawn_us;
+    pthread_mutex_t lock;
+    bool is_visible;
+};
+
+static bool is_disabled; /* set once by main() before any thread */
+
+void
+progress_disable(void)
+{
+    is_disabled = true;
+}
+
+Progress *
+progress_new(const char *label, uint64_t total)
+{
+    Progress *progress = g_new0(Progress, 1);
+
+    progress->label = cli_safe(label);
+    progress->total = total;
+    progress->started_us = g_get_monotonic_time();
+    progress->is_visible = !is_disabled && isatty(STDERR_FILENO) != 0;
+    pthread_mutex_init(&progress->lock, NULL);
+    return progress;
+}
+
+static void
+draw(Progress *progress, gint64 now)
+{
+    double seconds = (double)(now - progress->started_us) / G_USEC_PER_SEC;
+    double rate = seconds > 0 ? (double)progress->done / seconds : 0;
+    g_autofree char *amount = cli_format_size(progress->done);
+    g_autofree char *speed = cli_format_size((uint64_t)rate);
+
+    progress->drawn_us = now;
+    if (progress->total == 0 || progress->done > progress->total || rate <= 0) {
+        fprintf(stderr, "\r\033[K%s  %s  %s/s", progress->label, amount, speed);
+        return;
+    }
+    fprintf(stderr, "\r\033[K%s  %3u %%  %s  %s/s  %u s left", progress->label,
+            (unsigned)(100.0 * (double)progress->done / (double)progress->total), amount, speed,
+            (unsigned)((double)(progress->total - progress->done) / rate));
+}
+
+static void
+update(Progress *progress, uint64_t value, bool is_sum)
+{
+    gint64 now;
+
+    if (progress == NULL)
+        return;
+    pthread_mutex_lock(&progress->lock);
+    progress->done = is_sum ? progress->done + value : value;
+    now = g_get_monotonic_time();
+    if (progress->is_visible && now - progress->drawn_us >= REDRAW_US)
+        draw(progress, now);
+    pthread_mutex_unlock(&progress->lock);
+}
+
+void
+progress_set(Progress *progress, uint64_t done)
+{
+    update(progress, done, false);
+}
+
+void
+progress_add(Progress *progress, uint64_t more)
+{
+    update(progress, more, true);
+}
+
+void
+progress_free(Progress *progress)
+{
+    if (progress == NULL)
+        return;
+    if (progress->drawn_us != 0)
+        fputs("\r\033[K", stderr);
+    pthread_mutex_destroy(&progress->lock);
+    g_free(progress->label);
+    g_free(progress);
+}
