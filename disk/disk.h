@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What is inside an image file: which format it is, block-parallel xz, sparse copies and reflinks, qcow2 overlays.
- * Nothing here knows of repositories, guests or libvirt.
+ * What is inside an image file: which format it is, block-parallel xz, sparse copies and reflinks, qcow2
+ * overlays. Nothing here knows of repositories, guests or libvirt.
  */
 #pragma once
 
@@ -14,13 +14,13 @@
 #define DISK_XZ_BLOCK_BYTES (16u << 20)
 /* A decoder's dictionary limit: 64 MiB is what xz -9 writes; a header may claim 4 GiB. */
 #define DISK_XZ_MAX_MEMORY (80u << 20)
-/* liblzma needs about 6 bytes per block for an index; this allows ten million blocks. */
+/* liblzma holds 16 bytes per block of an index: this allows four million blocks. */
 #define DISK_XZ_MAX_INDEX (64u << 20)
 #define DISK_GRAIN 4096u /* holes are found and kept at this grain */
 
 typedef enum { DISK_RAW, DISK_QCOW2 } DiskFormat;
-const char *disk_format_name(DiskFormat format);                    /* "raw", "qcow2" */
-bool disk_format_parse(const char *name, DiskFormat *out_format);   /* false for any other name */
+const char *disk_format_name(DiskFormat format);                  /* "raw", "qcow2" */
+bool disk_format_parse(const char *name, DiskFormat *out_format); /* false for any other name */
 
 typedef struct {
     DiskFormat format;
@@ -47,7 +47,8 @@ void disk_xz_result_clear(DiskXzResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskXzResult, disk_xz_result_clear)
 
 /**
- * disk_xz_compress: one .xz stream of DISK_XZ_BLOCK_BYTES blocks (CRC64, sizes in every block header), made on
+ * disk_xz_compress: one .xz stream of DISK_XZ_BLOCK_BYTES blocks (CRC64, sizes in every block header), made
+ * on
  * @threads cores; holes of @in_fd are not read. Written from the current position of @out_fd on, in order.
  */
 bool disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_name, unsigned threads,
@@ -60,8 +61,8 @@ bool disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *ou
 bool disk_xz_raw_size(int fd, const char *name, uint64_t *out_size, GError **error);
 
 /**
- * disk_xz_decompress: decode every block by the file's index, on @threads cores, into @out_fd, which must be an
- * empty regular file: zeroes become holes. Any .xz is accepted: several streams, padding, one block.
+ * disk_xz_decompress: decode every block by the file's index, on @threads cores, into @out_fd, which must be
+ * an empty regular file: zeroes become holes. Any .xz is accepted: several streams, padding, one block.
  * @max_size: refuse, before a byte is decoded, a file whose index says more than this
  */
 bool disk_xz_decompress(int in_fd, const char *in_name, int out_fd, const char *out_name, uint64_t max_size,
@@ -88,5 +89,5 @@ bool disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name,
  * @backing: stored as given; @backing_format is always stated, so that nothing is ever probed
  * @virtual_size: bytes, a multiple of 512; at least the backing image's
  */
-bool disk_overlay_create(const char *path, const char *backing, DiskFormat backing_format, uint64_t virtual_size,
-                         GError **error);
+bool disk_overlay_create(const char *path, const char *backing, DiskFormat backing_format,
+                         uint64_t virtual_size, GError **error);

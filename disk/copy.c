@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Whole copies of images: a reflink where the file system shares blocks, else data extents only. */
+#include "base/fd.h"
+#include "base/interrupt.h"
+#include "disk/sparse.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* Between two looks at Ctrl-C, and for the progress line. */
+#define COPY_PIECE_BYTES (32u << 20)
+#define COPY_BUFFER_BYTES (1u << 20)
+
+/* A file without a name that holds one block, for disk_can_reflink(); -1 where none can be made. */
+static int
+scratch_file(const char *dir)
+{
+    g_autofree char *path = g_build_filename(dir, ".virt-depot-XXXXXX", NULL);
+    static const char block[DISK_GRAIN] = "x";
+    g_auto(Fd) fd = mkostemp(path, O_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    unlink(path);
+    return fd_write_all(fd, block, sizeof block, path, NULL) ? fd_steal(&fd) : -1;
+}
+
+bool
+disk_can_reflink(const char *from_dir, const char *to_dir)
+{
+    g_auto(Fd) from = scratch_file(from_dir);
+    g_auto(Fd) to = scratch_file(to_dir);
+
+    return from >= 0 && to >= 0 && ioctl(to, FICLONE, from) == 0;
+}
+
+/* One piece through user memory, for file systems (and pairs of them) that copy_file_range refuses. */
+static bool
+copy_by_hand(int in_fd, const char *in_name, int out_fd, const char *out_name, uint64_t at, uint64_t size,
+             GError **error)
+{
+    g_autofree uint8_t *buffer = g_malloc(COPY_BUFFER_BYTES);
+
+    while (size > 0) {
+        size_t n = MIN(size, COPY_BUFFER_BYTES);
+
+        if (!fd_pread_exact(in_fd, buffer, n, at, in_name, error) ||
+            !sparse_write(out_fd, buffer, n, at, out_name, error))
+            return false;
+        at += n;
+        size -= n;
+    }
+    return true;
+}
+
+static bool
+copy_extent(int in_fd, const char *in_name, int out_fd, const char *out_name, uint64_t at, uint64_t end,
+            Progress *progress, GError **error)
+{
+    while (at < end) {
+        off_t in = (off_t)at, out = (off_t)at;
+        size_t want = MIN(end - at, COPY_PIECE_BYTES);
+        ssize_t n;
+
+        if (!interrupt_check(error))
+            return false;
+        n = copy_file_range(in_fd, &in, out_fd, &out, want, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
+            return error_set_errno(error, "%s: cannot copy to %s", in_name, out_name);
+        if (n <= 0) { /* EXDEV, EINVAL, EOPNOTSUPP, ENOSYS ... and 0 from kernels that pretend */
+            if (!copy_by_hand(in_fd, in_name, out_fd, out_name, at, want, error))
+                return false;
+            n = (ssize_t)want;
+        }
+        at += (uint64_t)n;
+        progress_add(progress, (uint64_t)n);
+    }
+    return true;
+}
+
+bool
+disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name, Progress *progress,
+          DiskCopyKind *out_kind, GError **error)
+{
+    uint64_t size, at = 0, start, stop;
+
+    if (!fd_size(in_fd, in_name, &size, error))
+        return false;
+    if (ioctl(out_fd, FICLONE, in_fd) == 0) {
+        progress_set(progress, size);
+        *out_kind = DISK_COPY_REFLINK;
+        return true;
+    }
+    if (ftruncate(out_fd, (off_t)size) < 0)
+        return error_set_errno(error, "%s: cannot set its size", out_name);
+    while (sparse_next_data(in_fd, at, size, &start, &stop)) {
+        progress_add(progress, start - at);
+        if (!copy_extent(in_fd, in_name, out_fd, out_name, start, stop, progress, error))
+            return false;
+        at = stop;
+    }
+    progress_set(progress, size);
+    *out_kind = DISK_COPY_SPARSE;
+    return true;
+}
