@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The catalogue: virt-builder's index text and its model. Pure: bytes in, model out; no file, network or key is
- * touched here. The grammar that is written is the old one (virt-builder up to 1.55.5); both are read.
+ * The catalogue: virt-builder's index text and its model. Pure: bytes in, model out; no file, network or key
+ * is touched here. The grammar that is written is the old one (virt-builder up to 1.55.5); both are read.
  */
 #pragma once
 
@@ -9,8 +9,11 @@
 
 #include <stdint.h>
 
-#define INDEX_MAX_BYTES (16u << 20)    /* the largest real index is 80 KB; 100,000 entries are about 40 MB/8 */
-#define INDEX_MAX_PRINT_ENTRIES 2400u  /* the old grammar's parser stops at 2499 sections */
+#define INDEX_MAX_BYTES (16u << 20)   /* the largest real index is 80 KB; this is some 40,000 full entries */
+#define INDEX_MAX_PRINT_ENTRIES 2400u /* the old grammar's parser stops at 2499 sections */
+#define INDEX_MAX_FIELDS 9995u        /* of one section: what the old grammar's parser can take */
+#define INDEX_MAX_PROBLEMS 200u       /* reported; a hostile text has one in every second byte */
+#define INDEX_MAX_NAME 200u           /* bytes in an image's name; the longest real one has 27 */
 
 typedef struct {
     char *language; /* "" for the default */
@@ -25,7 +28,7 @@ typedef struct {
 
 /** IndexEntry: one image. Strings are NULL where the field is absent; sizes are bytes. */
 typedef struct {
-    char *name; /* the section: what the user types; [-A-Za-z0-9._]+ */
+    char *name;  /* the section: what the user types; [-A-Za-z0-9._]+ */
     char *title; /* name= */
     char *osinfo;
     char *arch; /* as virt-builder normalises it (i386, x86_64, aarch64, ppc64le ...) */
@@ -33,18 +36,19 @@ typedef struct {
     char *sig;
     char *sha512; /* lower-case hex over the file as published */
     char *sha256;
-    uint64_t revision; /* 1 where absent */
-    char *format;      /* "raw", "qcow2" or NULL */
-    uint64_t size;     /* virtual size */
+    uint64_t revision;        /* 1 where absent */
+    char *format;             /* "raw", "qcow2" or NULL */
+    uint64_t size;            /* virtual size */
     uint64_t compressed_size; /* 0: not stated */
     char *expand;
     char *lvexpand;
-    GPtrArray *notes;      /* (element-type IndexNote) */
-    char **aliases;        /* (nullable) */
+    GPtrArray *notes; /* (element-type IndexNote) */
+    char **aliases;   /* (nullable) */
     bool is_hidden;
     GPtrArray *extensions; /* (element-type IndexField) fields unknown to virt-builder, in file order */
 } IndexEntry;
 
+/** index_entry_new: every field absent, revision 1, empty notes and extensions. */
 IndexEntry *index_entry_new(void);
 void index_entry_free(IndexEntry *entry);
 IndexEntry *index_entry_copy(const IndexEntry *entry);
@@ -69,14 +73,20 @@ typedef struct {
 } IndexProblem;
 void index_problem_free(IndexProblem *problem);
 
+/** index_is_name: whether @name can be an image's name: [-A-Za-z0-9._]+, not starting with '-' or '.'. */
+bool index_is_name(const char *name);
+
 /**
  * index_parse:
  * @text: index text that sign_verify() returned, without any armour; at most INDEX_MAX_BYTES bytes
  * @source: name for messages, usually the URL
- * @out_problems: (element-type IndexProblem) (transfer full) (nullable): one per refused entry or skipped line
+ * @out_problems: (element-type IndexProblem) (transfer full) (nullable): one per refused entry or skipped
+ * line, in file order, at most INDEX_MAX_PROBLEMS
  *
  * Parse a whole index: both grammars, CRLF, BOM, no final newline, and text whose trailing blanks a cleartext
- * signature dropped. Every entry returned is valid; a bad one is left out and described in @out_problems.
+ * signature dropped. Every entry returned passes index_entry_validate(), and no two share name and
+ * architecture; a bad one is left out and described in @out_problems. Numbers are plain decimal digits. Takes
+ * linear time.
  *
  * Returns: (transfer full) the index, or NULL with @error set (too large, NUL bytes)
  * Source: virt-builder(1) "Formal specification of the index file"
@@ -85,23 +95,33 @@ Index *index_parse(GBytes *text, const char *source, GPtrArray **out_problems, G
 
 /**
  * index_print: canonical text in the old grammar: LF, header comments first, exactly one blank line between
- * sections, a final blank line. parse(print(x)) equals x.
+ * sections, a final blank line. Blanks at line ends and newlines at the end of a value, which a cleartext
+ * signature would not cover, are dropped; apart from them parse(print(x)) equals x.
  * Errors: more than INDEX_MAX_PRINT_ENTRIES entries; a field that the grammar cannot carry
  */
 char *index_print(const Index *index, GError **error);
 
-/** index_entry_validate: whether the entry could be published: required fields, characters, ranges. */
+/**
+ * index_entry_validate: required fields (name, arch, file, size), characters, ranges. The checksum is not
+ * required here: old repositories have detached signatures instead.
+ */
 bool index_entry_validate(const IndexEntry *entry, GError **error);
 
-/** index_lookup: (nullable) the entry with that name, else alias, and architecture; highest revision. Borrowed. */
+/** index_lookup: (nullable) the entry with that name, else alias, and architecture; highest revision.
+ * Borrowed. */
 const IndexEntry *index_lookup(const Index *index, const char *name, const char *arch);
 
-/** index_entry_extension: (nullable) an extension field's value. */
+/** index_entry_extension: (nullable) an extension field's value (the one without a subkey). */
 const char *index_entry_extension(const IndexEntry *entry, const char *key);
+/** index_entry_set_extension: add or replace; a NULL @value removes it. */
 void index_entry_set_extension(IndexEntry *entry, const char *key, const char *value);
 
-/** index_entry_note: (nullable) the best note for @languages (NULL-terminated, "" matches the default). */
+/**
+ * index_entry_note: (nullable) the note in the first of @languages (NULL-terminated; "" is the default) that
+ * there is one in; else the default note, else any.
+ */
 const char *index_entry_note(const IndexEntry *entry, const char *const *languages);
 
-/** index_normal_arch: virt-builder's spelling: i686 -> i386, amd64 -> x86_64, powerpc* -> ppc*; also arm64 -> aarch64. */
+/** index_normal_arch: virt-builder's spelling: i686 -> i386, amd64 -> x86_64, powerpc* -> ppc*; also arm64 ->
+ * aarch64. Borrowed: @arch itself where nothing changes, else a constant. */
 const char *index_normal_arch(const char *arch);

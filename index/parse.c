@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Index text into the model: what each field means, strictly typed, one bad entry at a time. Lines are
+ * grammar.c's. */
+#include "base/digest.h"
+#include "index/grammar.h"
+#include "index/index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    const char *source;
+    Index *index;
+    GPtrArray *problems;
+    GHashTable *seen;   /* "name arch" of the accepted entries -> header line */
+    GHashTable *fields; /* "key[subkey]" of the section at hand */
+    unsigned headers;   /* header comments seen, a bit for each of HEADERS */
+} Parser;
+
+static void
+report(unsigned line, const char *message, void *context)
+{
+    Parser *parser = context;
+    IndexProblem *problem;
+
+    if (parser->problems->len >= INDEX_MAX_PROBLEMS)
+        return;
+    problem = g_new0(IndexProblem, 1);
+    problem->line = line;
+    problem->message = parser->problems->len == INDEX_MAX_PROBLEMS - 1
+                           ? g_strdup_printf("%s:%u: more problems follow", parser->source, line)
+                           : g_strdup_printf("%s:%u: %s", parser->source, line, message);
+    g_ptr_array_add(parser->problems, problem);
+}
+
+static bool
+parse_number(const char *text, uint64_t *out_number)
+{
+    return g_ascii_isdigit(*text) && g_ascii_string_to_unsigned(text, 10, 0, INT64_MAX, out_number, NULL);
+}
+
+/* 2026-11-22T19:00:00Z and nothing else. */
+static bool
+parse_time(const char *text, int64_t *out_time)
+{
+    static const char PATTERN[] = "dddd-dd-ddTdd:dd:ddZ";
+    g_autoptr(GDateTime) time = NULL;
+
+    for (size_t i = 0; i < sizeof(PATTERN); i++) /* with the final NUL */
+        if (PATTERN[i] == 'd' ? !g_ascii_isdigit(text[i]) : text[i] != PATTERN[i])
+            return false;
+    time = g_date_time_new_utc(atoi(text), atoi(text + 5), atoi(text + 8), atoi(text + 11), atoi(text + 14),
+                               atoi(text + 17));
+    if (time == NULL || g_date_time_to_unix(time) <= 0)
+        return false;
+    *out_time = g_date_time_to_unix(time);
+    return true;
+}
+
+static bool
+parse_format(const char *value, Index *index G_GNUC_UNUSED)
+{
+    return strcmp(value, "1") == 0;
+}
+
+static bool
+parse_repo_id(const char *value, Index *index)
+{
+    if (!g_uuid_string_is_valid(value))
+        return false;
+    index->repo_id = g_ascii_strdown(value, -1);
+    return true;
+}
+
+static bool
+parse_version(const char *value, Index *index)
+{
+    return parse_number(value, &index->version);
+}
+
+static bool
+parse_created(const char *value, Index *index)
+{
+    return parse_time(value, &index->created);
+}
+
+static bool
+parse_expires(const char *value, Index *index)
+{
+    return parse_time(value, &index->expires);
+}
+
+static const struct {
+    const char *key; /* as it starts the comment */
+    bool (*parse)(const char *value, Index *index);
+    const char *complaint;
+} HEADERS[] = {
+    {"virt-depot:", parse_format, "written for a later version of virt-depot"},
+    {"repo-id:", parse_repo_id, "repo-id is not a UUID"},
+    {"version:", parse_version, "version is not a number"},
+    {"created:", parse_created, "created is not a time like 2026-01-31T12:00:00Z"},
+    {"expires:", parse_expires, "expires is not a time like 2026-01-31T12:00:00Z"},
+};
+
+static void
+read_comment(unsigned line, const char *text, void *context)
+{
+    Parser *parser = context;
+
+    text += strspn(text, " \t");
+    for (size_t i = 0; i < G_N_ELEMENTS(HEADERS); i++) {
+        if (!g_str_has_prefix(text, HEADERS[i].key))
+            continue;
+        text += strlen(HEADERS[i].key);
+        text += strspn(text, " \t");
+        if ((parser->headers & (1u << i)) != 0)
+            report(line, "this header comment appears again, so the line is skipped", parser);
+        else if (!HEADERS[i].parse(text, parser->index))
+            report(line, HEADERS[i].complaint, parser);
+        parser->headers |= 1u << i;
+        return;
+    }
+}
+
+static bool
+set_number(uint64_t *number, const GrammarField *field, GError **error)
+{
+    if (!parse_number(field->value->str, number))
+        return error_set(error, "field '%s' is not a plain decimal number below 2^63", field->key);
+    return true;
+}
+
+/* An absent and an empty value mean the same. */
+static bool
+set_text(char **text, const GrammarField *field)
+{
+    g_free(*text);
+    *text = field->value->len == 0 ? NULL : g_strdup(field->value->str);
+    return true;
+}
+
+static bool
+set_digest(char **digest, DigestKind kind, const GrammarField *field, GError **error)
+{
+    if (!digest_is_hex(kind, field->value->str))
+        return error_set(error, "field '%s' is not a %s digest in hex", field->key,
+                         kind == DIGEST_SHA512 ? "SHA-512" : "SHA-256");
+    g_free(*digest);
+    *digest = g_ascii_strdown(field->value->str, -1);
+    return true;
+}
+
+static bool
+set_hidden(IndexEntry *entry, const GrammarField *field, GError **error)
+{
+    entry->is_hidden = strcmp(field->value->str, "true") == 0;
+    if (!entry->is_hidden && strcmp(field->value->str, "false") != 0)
+        return error_set(error, "field 'hidden' is neither true nor false");
+    return true;
+}
+
+static bool
+set_aliases(IndexEntry *entry, const GrammarField *field)
+{
+    g_auto(GStrv) words = g_strsplit_set(field->value->str, " \t\n", -1);
+    GPtrArray *aliases = g_ptr_array_new();
+
+    for (char **word = words; *word != NULL; word++)
+        if (**word != '\0')
+            g_ptr_array_add(aliases, g_strdup(*word));
+    g_ptr_array_add(aliases, NULL);
+    if (aliases->len > 1)
+        entry->aliases = (char **)g_ptr_array_free(aliases, FALSE);
+    else
+        g_ptr_array_free(aliases, TRUE);
+    return true;
+}
+
+static bool
+add_note(IndexEntry *entry, const GrammarField *field)
+{
+    IndexNote *note = g_new0(IndexNote, 1);
+
+    note->language = g_strdup(field->subkey == NULL ? "" : field->subkey);
+    note->text = g_strdup(field->value->str);
+    g_ptr_array_add(entry->notes, note);
+    return true;
+}
+
+static bool
+add_extension(IndexEntry *entry, const GrammarField *field)
+{
+    IndexField *extension = g_new0(IndexField, 1);
+
+    extension->key = g_strdup(field->key);
+    extension->subkey = g_strdup(field->subkey);
+    extension->value = g_strdup(field->value->str);
+    g_ptr_array_add(entry->extensions, extension);
+    return true;
+}
+
+static bool
+set_checksum(IndexEntry *entry, const GrammarField *field, bool has_better, GError **error)
+{
+    if (field->subkey == NULL) /* the old name of checksum[sha512], which wins where both are there */
+        return has_better || set_digest(&entry->sha512, DIGEST_SHA512, field, error);
+    if (strcmp(field->subkey, "sha512") == 0)
+        return set_digest(&entry->sha512, DIGEST_SHA512, field, error);
+    if (strcmp(field->subkey, "sha256") == 0)
+        return set_digest(&entry->sha256, DIGEST_SHA256, field, error);
+    return add_extension(entry, field);
+}
+
+static bool
+set_field(const Parser *parser, IndexEntry *entry, const GrammarField *field, GError **error)
+{
+    const struct {
+        const char *key;
+        char **text;
+        uint64_t *number;
+    } KNOWN[] = {
+        {"name", &entry->title, NULL},
+        {"osinfo", &entry->osinfo, NULL},
+        {"arch", &entry->arch, NULL},
+        {"file", &entry->file, NULL},
+        {"sig", &entry->sig, NULL},
+        {"format", &entry->format, NULL},
+        {"expand", &entry->expand, NULL},
+        {"lvexpand", &entry->lvexpand, NULL},
+        {"revision", NULL, &entry->revision},
+        {"size", NULL, &entry->size},
+        {"compressed_size", NULL, &entry->compressed_size},
+    };
+
+    if (strcmp(field->key, "notes") == 0)
+        return add_note(entry, field);
+    if (strcmp(field->key, "checksum") == 0)
+        return set_checksum(entry, field, g_hash_table_contains(parser->fields, "checksum[sha512]"), error);
+    if (field->subkey != NULL)
+        return add_extension(entry, field);
+    for (size_t i = 0; i < G_N_ELEMENTS(KNOWN); i++)
+        if (strcmp(field->key, KNOWN[i].key) == 0)
+            return KNOWN[i].text != NULL ? set_text(KNOWN[i].text, field)
+                                         : set_number(KNOWN[i].number, field, error);
+    if (strcmp(field->key, "hidden") == 0)
+        return set_hidden(entry, field, error);
+    if (strcmp(field->key, "aliases") == 0)
+        return set_aliases(entry, field);
+    return add_extension(entry, field);
+}
+
+/* Every field of the section into parser->fields; NULL or the first that is there twice. */
+static const GrammarField *
+find_repeated(Parser *parser, const GrammarSection *section)
+{
+    g_hash_table_remove_all(parser->fields);
+    for (guint i = 0; i < section->fields->len; i++) {
+        const GrammarField *field = g_ptr_array_index(section->fields, i);
+        char *full = field->subkey == NULL ? g_strdup(field->key)
+                                           : g_strdup_printf("%s[%s]", field->key, field->subkey);
+
+        if (!g_hash_table_add(parser->fields, full))
+            return field;
+    }
+    return NULL;
+}
+
+static bool
+build_entry(Parser *parser, const GrammarSection *section, IndexEntry *entry, unsigned *line, GError **error)
+{
+    const GrammarField *repeated = find_repeated(parser, section);
+
+    entry->name = g_strdup(section->name);
+    if (repeated != NULL) {
+        *line = repeated->line;
+        return error_set(error, "entry '%s': field '%s' appears twice", section->name, repeated->key);
+    }
+    for (guint i = 0; i < section->fields->len; i++) {
+        const GrammarField *field = g_ptr_array_index(section->fields, i);
+
+        if (!set_field(parser, entry, field, error)) {
+            *line = field->line;
+            g_prefix_error(error, "entry '%s': ", section->name);
+            return false;
+        }
+    }
+    if (!index_entry_validate(entry, error))
+        return false;
+    if (index_normal_arch(entry->arch) != entry->arch) {
+        char *arch = g_strdup(index_normal_arch(entry->arch));
+
+        g_free(entry->arch);
+        entry->arch = arch;
+    }
+    return true;
+}
+
+static void
+read_section(const GrammarSection *section, void *context)
+{
+    Parser *parser = context;
+    g_autoptr(IndexEntry) entry = index_entry_new();
+    g_autoptr(GError) error = NULL;
+    unsigned line = section->line;
+    gpointer first;
+    char *identity;
+
+    if (!build_entry(parser, section, entry, &line, &error)) {
+        report(line, error->message, parser);
+        return;
+    }
+    identity = g_strdup_printf("%s %s", entry->name, entry->arch);
+    if (g_hash_table_lookup_extended(parser->seen, identity, NULL, &first)) {
+        g_autofree char *message =
+            g_strdup_printf("entry '%s' for %s is in line %u already, so this one is skipped", entry->name,
+                            entry->arch, GPOINTER_TO_UINT(first));
+
+        report(line, message, parser);
+        g_free(identity);
+        return;
+    }
+    g_hash_table_insert(parser->seen, identity, GUINT_TO_POINTER(section->line));
+    g_ptr_array_add(parser->index->entries, g_steal_pointer(&entry));
+}
+
+Index *
+index_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError **error)
+{
+    static const GrammarEvents EVENTS = {.comment = read_comment, .section = read_section, .problem = report};
+    g_autoptr(Index) index = NULL;
+    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func((GDestroyNotify)index_problem_free);
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GHashTable) fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    gsize size;
+    const char *data = g_bytes_get_data(text, &size);
+    Parser parser = {.source = source, .problems = problems, .seen = seen, .fields = fields};
+
+    if (size > INDEX_MAX_BYTES) {
+        error_set(error, "%s: the index is larger than %u bytes", source, INDEX_MAX_BYTES);
+        return NULL;
+    }
+    if (size > 0 && memchr(data, '\0', size) != NULL) {
+        error_set(error, "%s: the index has a NUL byte, so it is no text", source);
+        return NULL;
+    }
+    parser.index = index = index_new();
+    index_grammar_read(data, size, &EVENTS, &parser);
+    if (out_problems != NULL)
+        *out_problems = g_steal_pointer(&problems);
+    return g_steal_pointer(&index);
+}
