@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * OpenPGP through gpgme: keys of a repository, signing an index, verifying one against pins. Verification uses a
- * private, short-lived GnuPG home that holds only the pinned keys; the user's own keyring is never read.
+ * OpenPGP through gpgme: keys of a repository, signing an index, verifying one against pins. Verification
+ * uses a private, short-lived GnuPG home that holds only the pinned keys; the user's own keyring is never
+ * read.
  */
 #pragma once
 
@@ -11,8 +12,10 @@
 
 #define SIGN_MAX_TEXT (32u << 20) /* an index of INDEX_MAX_BYTES with its armour */
 #define SIGN_MAX_KEYS (1u << 20)  /* keys.asc: a handful of public keys */
+#define SIGN_FINGERPRINT_DIGITS 40u
 
-/** SignVerified: proof that @text was signed by @fingerprint, a pinned key. Only sign_verify_*() makes one. */
+/** SignVerified: proof that @text was signed by @fingerprint, a pinned key. Only sign_verify_*() makes one.
+ */
 typedef struct {
     GBytes *text;      /* what the signature covers, and nothing else */
     char *fingerprint; /* of the primary key, 40 upper-case hex digits */
@@ -25,13 +28,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SignVerified, sign_verified_free)
 typedef enum { SIGN_KEY_ED25519, SIGN_KEY_RSA3072 } SignKeyKind;
 
 /**
- * sign_key_create: a new signing key without passphrase in the new GnuPG home @home (0700; short: a socket path
- * must fit in 108 bytes).
+ * sign_key_create: a new sign-only key without passphrase in the new GnuPG home @home (0700; at most 87 bytes
+ * of path: an agent's socket must fit in 108). @home is there with the complete key or not at all.
  * @user_id: "Example images <images@example.org>"
  * @valid_days: of the key; 0: does not expire
  * Returns: (transfer full) the primary fingerprint, or NULL
  */
-char *sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error);
+char *sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days,
+                      GError **error);
 
 /** sign_key_fingerprint: (transfer full) the fingerprint of the one secret key in @home. */
 char *sign_key_fingerprint(const char *home, GError **error);
@@ -40,21 +44,22 @@ char *sign_key_fingerprint(const char *home, GError **error);
 GBytes *sign_key_export(const char *home, GError **error);
 
 /**
- * sign_index: clear-sign @text and make a detached signature, both with the one secret key of @home, SHA-512, both
- * signatures expiring after @valid_days.
+ * sign_index: clear-sign @text and make a detached signature, both with the one secret key of @home, SHA-512,
+ * both signatures expiring after @valid_days.
  */
-bool sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_clear, GBytes **out_detached,
-                GError **error);
+bool sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_clear,
+                GBytes **out_detached, GError **error);
 
 /** sign_is_fingerprint: 40 hex digits; blanks between them are allowed. */
 bool sign_is_fingerprint(const char *text);
 
-/** sign_normal_fingerprint: (transfer full) 40 upper-case hex digits without blanks, or NULL with USAGE set. */
+/** sign_normal_fingerprint: (transfer full) 40 upper-case hex digits without blanks, or NULL with USAGE set.
+ */
 char *sign_normal_fingerprint(const char *text, GError **error);
 
 /**
- * sign_select_key: from @keys (armoured or binary, at most SIGN_MAX_KEYS; untrusted), the one public key whose
- * primary fingerprint is @fingerprint, minimal, armoured.
+ * sign_select_key: from @keys (armoured or binary, at most SIGN_MAX_KEYS; untrusted), the one public key
+ * whose primary fingerprint is @fingerprint, minimal, armoured.
  * @fingerprint: (nullable) NULL: @keys must hold exactly one key
  * @out_fingerprint: (transfer full) (nullable)
  * Errors: BASE_ERROR_UNTRUSTED where it is not there
@@ -62,9 +67,10 @@ char *sign_normal_fingerprint(const char *text, GError **error);
 GBytes *sign_select_key(GBytes *keys, const char *fingerprint, char **out_fingerprint, GError **error);
 
 /**
- * sign_verify_clear: verify a clear-signed message. Exactly one signature, by the primary key or a subkey of one of
- * @pins; nothing before or after the message; good status of the signature itself. Expired or revoked keys, expired
- * signatures, weak digests (MD5, SHA-1, RIPEMD160) and RSA/DSA keys below 2048 bits are refused.
+ * sign_verify_clear: verify a clear-signed message. Exactly one signature, by the primary key or a subkey of
+ * one of
+ * @pins; nothing before or after the message; good status of the signature itself. Expired or revoked keys,
+ * expired signatures, weak digests (MD5, SHA-1, RIPEMD160) and RSA/DSA keys below 2048 bits are refused.
  * @keys: public keys of the pins
  * @pins: NULL-terminated full fingerprints
  * @name: for messages, usually the URL
@@ -76,3 +82,10 @@ SignVerified *sign_verify_clear(GBytes *message, GBytes *keys, const char *const
 /** sign_verify_detached: the same for @text with the detached @signature (binary or armoured). */
 SignVerified *sign_verify_detached(GBytes *text, GBytes *signature, GBytes *keys, const char *const *pins,
                                    const char *name, GError **error);
+
+/**
+ * sign_verify_own: the same for what the key of @home signed before, except that the signature may have
+ * expired: the publisher is about to sign again, and must never sign a text that is not its own.
+ */
+SignVerified *sign_verify_own(const char *home, GBytes *text, GBytes *signature, const char *name,
+                              GError **error);

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Signing keys, each alone in a GnuPG home of its own: making, showing and exporting them, and signing an
+ * index. */
+#include "base/file.h"
+#include "sign/gpg.h"
+#include "sign/home.h"
+#include "sign/sign.h"
+
+#define DEFAULT_SIGNATURE_DAYS 14u /* until sign_index() writes what it was asked for */
+
+/* AgentGuard: ends the home's agent when the scope ends, whatever the outcome. */
+typedef const char *AgentGuard;
+static void
+agent_guard_end(AgentGuard home)
+{
+    home_stop_agent(home);
+}
+G_DEFINE_AUTO_CLEANUP_FREE_FUNC(AgentGuard, agent_guard_end, NULL)
+
+static char *
+create_in(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
+{
+    g_autoptr(Gpg) gpg = NULL;
+    g_auto(AgentGuard) guard = NULL;
+
+    if (!home_write_signing_conf(home, DEFAULT_SIGNATURE_DAYS, error))
+        return NULL;
+    gpg = gpg_open(home, error);
+    if (gpg == NULL)
+        return NULL;
+    guard = home;
+    return gpg_create(gpg, kind, user_id, valid_days, error);
+}
+
+char *
+sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
+{
+    g_autofree char *parent = g_path_get_dirname(home);
+    g_autofree char *fingerprint = NULL;
+    g_auto(Home) temporary = HOME_NONE;
+
+    if (!home_check_path(home, error))
+        return NULL;
+    if (g_file_test(home, G_FILE_TEST_EXISTS)) {
+        error_set_code(error, BASE_ERROR_EXISTS, "%s: exists already", home);
+        return NULL;
+    }
+    if (!file_make_dirs(parent, 0700, error) || !home_init_key(&temporary, parent, error))
+        return NULL;
+    /* Under a name of its own until it is complete: a killed run leaves no half-made key at @home. */
+    fingerprint = create_in(temporary.path, kind, user_id, valid_days, error);
+    if (fingerprint == NULL || !home_keep(&temporary, home, error))
+        return NULL;
+    return g_steal_pointer(&fingerprint);
+}
+
+char *
+sign_key_fingerprint(const char *home, GError **error)
+{
+    g_autoptr(Gpg) gpg = NULL;
+    g_autoptr(GPtrArray) list = NULL;
+    g_auto(AgentGuard) guard = NULL;
+
+    if (!home_check_path(home, error))
+        return NULL;
+    if (!g_file_test(home, G_FILE_TEST_IS_DIR)) {
+        error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: there is no signing key", home);
+        return NULL;
+    }
+    gpg = gpg_open(home, error);
+    if (gpg == NULL)
+        return NULL;
+    guard = home;
+    list = gpg_list(gpg, true, error);
+    if (list == NULL)
+        return NULL;
+    if (list->len != 1) {
+        error_set(error, "%s: holds %u signing keys where exactly one is expected", home, list->len);
+        return NULL;
+    }
+    return g_strdup(g_ptr_array_index(list, 0));
+}
+
+GBytes *
+sign_key_export(const char *home, GError **error)
+{
+    g_autoptr(Gpg) gpg = gpg_open(home, error);
+    g_autoptr(GBytes) keys = NULL;
+
+    if (gpg == NULL)
+        return NULL;
+    keys = gpg_export(gpg, NULL, error);
+    if (keys != NULL && g_bytes_get_size(keys) == 0) {
+        error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: there is no public key", home);
+        return NULL;
+    }
+    return g_steal_pointer(&keys);
+}
+
+bool
+sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_clear, GBytes **out_detached,
+           GError **error)
+{
+    g_autofree char *fingerprint = NULL;
+    g_autoptr(Gpg) gpg = NULL;
+    g_autoptr(GBytes) clear = NULL;
+    g_autoptr(GBytes) detached = NULL;
+    g_auto(AgentGuard) guard = NULL;
+
+    /* Also makes sure that "the default key" is one and only. */
+    fingerprint = sign_key_fingerprint(home, error);
+    if (fingerprint == NULL || !home_write_signing_conf(home, valid_days, error))
+        return false;
+    gpg = gpg_open(home, error);
+    if (gpg == NULL)
+        return false;
+    guard = home;
+    clear = gpg_sign(gpg, text, true, error);
+    detached = clear != NULL ? gpg_sign(gpg, text, false, error) : NULL;
+    if (detached == NULL)
+        return false;
+    *out_clear = g_steal_pointer(&clear);
+    *out_detached = g_steal_pointer(&detached);
+    return true;
+}
+
+/* select_in: the wanted key among those just imported. */
+static char *
+select_in(Gpg *gpg, const char *wanted, GError **error)
+{
+    g_autoptr(GPtrArray) list = gpg_list(gpg, false, error);
+
+    if (list == NULL)
+        return NULL;
+    for (guint i = 0; wanted != NULL && i < list->len; i++) {
+        if (g_str_equal(g_ptr_array_index(list, i), wanted))
+            return g_strdup(wanted);
+    }
+    if (wanted == NULL && list->len == 1)
+        return g_strdup(g_ptr_array_index(list, 0));
+    if (wanted != NULL)
+        error_set_code(error, BASE_ERROR_UNTRUSTED, "key %s is not among the %u keys given", wanted,
+                       list->len);
+    else
+        error_set_code(error, BASE_ERROR_UNTRUSTED,
+                       "%u keys given where exactly one is expected; say which by its fingerprint",
+                       list->len);
+    return NULL;
+}
+
+GBytes *
+sign_select_key(GBytes *keys, const char *fingerprint, char **out_fingerprint, GError **error)
+{
+    g_autofree char *wanted = NULL;
+    g_autofree char *found = NULL;
+    g_autoptr(GBytes) key = NULL;
+    g_auto(Home) home = HOME_NONE;
+    g_autoptr(Gpg) gpg = NULL;
+
+    if (g_bytes_get_size(keys) > SIGN_MAX_KEYS) {
+        error_set_code(error, BASE_ERROR_UNTRUSTED, "the public keys are larger than %u bytes",
+                       SIGN_MAX_KEYS);
+        return NULL;
+    }
+    if (fingerprint != NULL && (wanted = sign_normal_fingerprint(fingerprint, error)) == NULL)
+        return NULL;
+    if (!home_init_temporary(&home, error))
+        return NULL;
+    gpg = gpg_open(home.path, error);
+    if (gpg == NULL || !gpg_import(gpg, keys, error))
+        return NULL;
+    found = select_in(gpg, wanted, error);
+    key = found != NULL ? gpg_export(gpg, found, error) : NULL;
+    if (key == NULL)
+        return NULL;
+    if (out_fingerprint != NULL)
+        *out_fingerprint = g_steal_pointer(&found);
+    return g_steal_pointer(&key);
+}
