@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the files of a folder repository share. */
+#pragma once
+
+#include "store/store.h"
+
+#define STORE_CURRENT "current"
+#define STORE_GENERATIONS "gen"
+#define STORE_BLOBS "blobs/sha512"
+#define STORE_TEMP_PREFIX                                                                                    \
+    ".tmp-" /* anything unfinished; made under the lock, so what a later holder finds is dead */
+#define STORE_UPLOAD_PREFIX ".tmp-upload-" /* files with a lock of their own */
+
+struct Store {
+    char *dir; /* absolute */
+    Fd lock;   /* -1: not held */
+};
+
+/** dir_path: (transfer full) a path in the repository. */
+char *dir_path(const Store *store, const char *relative);
+
+/** dir_write_file: a new file, with exactly @mode, fsynced; the folder is left to the caller. */
+bool dir_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error);

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Where a repository lives: immutable content-addressed blobs, numbered generations of signed texts, and one
+ * atomic switch between generations. A folder for now; what is behind this interface is known to dir.c alone.
+ *
+ * Two kinds of work: adding blobs, which any number of processes may do at once, and publishing a generation,
+ * which one process at a time does between store_lock() and store_unlock(). Readers take no lock.
+ */
+#pragma once
+
+#include "base/fd.h"
+
+#define STORE_KEEP_GENERATIONS                                                                               \
+    10u /* for rollback and for readers that are still in an older one; 60 KB each */
+
+typedef struct Store Store;
+
+/** store_open: the repository at @location, a folder. Errors: BASE_ERROR_NOT_FOUND where there is none. */
+Store *store_open(const char *location, GError **error);
+
+/**
+ * store_create: the same, made where it is not there yet, and with the lock held. An unfinished one, whose
+ * creator was killed before its first generation, is taken up again. Errors: BASE_ERROR_EXISTS where there is
+ * a complete repository, or a folder with anything else in it
+ */
+Store *store_create(const char *location, GError **error);
+
+void store_free(Store *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
+
+/** store_location: what messages call it. Borrowed. */
+const char *store_location(const Store *store);
+
+/**
+ * store_lock: become the one publisher here, and remove what killed ones left behind.
+ * @wait: whether to wait for another publisher; else BASE_ERROR_EXISTS, "another virt-depot is publishing
+ * here"
+ */
+bool store_lock(Store *store, bool wait, GError **error);
+void store_unlock(Store *store);
+
+/** StoreUpload: a blob in the making, under a name that nobody serves; gone after _clear() or a kill -9. */
+typedef struct {
+    char *path;
+    Fd fd; /* write the content here */
+} StoreUpload;
+#define STORE_UPLOAD_NONE ((StoreUpload){NULL, -1})
+void store_upload_clear(StoreUpload *upload);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StoreUpload, store_upload_clear)
+
+/** store_upload_begin: an empty upload. Takes the lock for a moment, unless this process holds it. */
+bool store_upload_begin(Store *store, StoreUpload *out_upload, GError **error);
+
+/**
+ * store_upload_finish: make the content durable as the blob @sha512 (the caller's word, lower-case hex) and
+ * clear
+ * @upload. That the blob is there already is success.
+ * @out_path: (transfer full) the blob relative to the repository: "blobs/sha512/ab/..."
+ */
+bool store_upload_finish(Store *store, StoreUpload *upload, const char *sha512, char **out_path,
+                         GError **error);
+
+/** StoreText: one signed text of a generation. */
+typedef struct {
+    const char *name; /* "index", "index.asc", "index.sig", "keys.asc"; borrowed */
+    GBytes *content;  /* owned */
+} StoreText;
+void store_text_clear(StoreText *text);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StoreText, store_text_clear)
+
+/**
+ * store_publish: write generation @version and switch to it: readers see all the old texts or all the new
+ * ones. The lock must be held. Older generations than the last STORE_KEEP_GENERATIONS are removed afterwards.
+ * @version: greater than that of the current generation
+ */
+bool store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_texts, GError **error);
+
+/**
+ * store_read_texts: the content of each of @texts, by its name, all from one and the same generation. Needs
+ * no lock.
+ * @out_version: (nullable) the generation's number
+ */
+bool store_read_texts(Store *store, StoreText *texts, size_t n_texts, size_t max_bytes, uint64_t *out_version,
+                      GError **error);
+
+/** store_read_private: (transfer full) the publisher's own notes on the repository, never served; NULL with
+ * NOT_FOUND where there are none. */
+GBytes *store_read_private(Store *store, size_t max_bytes, GError **error);
+
+/** store_write_private: replace them. The lock must be held. */
+bool store_write_private(Store *store, const void *data, size_t size, GError **error);
