@@ -3,9 +3,9 @@
  * grammar.c's. */
 #include "base/digest.h"
 #include "index/grammar.h"
+#include "index/header.h"
 #include "index/index.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -14,7 +14,7 @@ typedef struct {
     GPtrArray *problems;
     GHashTable *seen;   /* "name arch" of the accepted entries -> header line */
     GHashTable *fields; /* "key[subkey]" of the section at hand */
-    unsigned headers;   /* header comments seen, a bit for each of HEADERS */
+    unsigned headers;   /* header comments seen so far */
 } Parser;
 
 static void
@@ -33,99 +33,20 @@ report(unsigned line, const char *message, void *context)
     g_ptr_array_add(parser->problems, problem);
 }
 
-static bool
-parse_number(const char *text, uint64_t *out_number)
-{
-    return g_ascii_isdigit(*text) && g_ascii_string_to_unsigned(text, 10, 0, INT64_MAX, out_number, NULL);
-}
-
-/* 2026-11-22T19:00:00Z and nothing else. */
-static bool
-parse_time(const char *text, int64_t *out_time)
-{
-    static const char PATTERN[] = "dddd-dd-ddTdd:dd:ddZ";
-    g_autoptr(GDateTime) time = NULL;
-
-    for (size_t i = 0; i < sizeof(PATTERN); i++) /* with the final NUL */
-        if (PATTERN[i] == 'd' ? !g_ascii_isdigit(text[i]) : text[i] != PATTERN[i])
-            return false;
-    time = g_date_time_new_utc(atoi(text), atoi(text + 5), atoi(text + 8), atoi(text + 11), atoi(text + 14),
-                               atoi(text + 17));
-    if (time == NULL || g_date_time_to_unix(time) <= 0)
-        return false;
-    *out_time = g_date_time_to_unix(time);
-    return true;
-}
-
-static bool
-parse_format(const char *value, Index *index G_GNUC_UNUSED)
-{
-    return strcmp(value, "1") == 0;
-}
-
-static bool
-parse_repo_id(const char *value, Index *index)
-{
-    if (!g_uuid_string_is_valid(value))
-        return false;
-    index->repo_id = g_ascii_strdown(value, -1);
-    return true;
-}
-
-static bool
-parse_version(const char *value, Index *index)
-{
-    return parse_number(value, &index->version);
-}
-
-static bool
-parse_created(const char *value, Index *index)
-{
-    return parse_time(value, &index->created);
-}
-
-static bool
-parse_expires(const char *value, Index *index)
-{
-    return parse_time(value, &index->expires);
-}
-
-static const struct {
-    const char *key; /* as it starts the comment */
-    bool (*parse)(const char *value, Index *index);
-    const char *complaint;
-} HEADERS[] = {
-    {"virt-depot:", parse_format, "written for a later version of virt-depot"},
-    {"repo-id:", parse_repo_id, "repo-id is not a UUID"},
-    {"version:", parse_version, "version is not a number"},
-    {"created:", parse_created, "created is not a time like 2026-01-31T12:00:00Z"},
-    {"expires:", parse_expires, "expires is not a time like 2026-01-31T12:00:00Z"},
-};
-
 static void
 read_comment(unsigned line, const char *text, void *context)
 {
     Parser *parser = context;
+    const char *complaint = index_header_read(text, parser->index, &parser->headers);
 
-    text += strspn(text, " \t");
-    for (size_t i = 0; i < G_N_ELEMENTS(HEADERS); i++) {
-        if (!g_str_has_prefix(text, HEADERS[i].key))
-            continue;
-        text += strlen(HEADERS[i].key);
-        text += strspn(text, " \t");
-        if ((parser->headers & (1u << i)) != 0)
-            report(line, "this header comment appears again, so the line is skipped", parser);
-        else if (!HEADERS[i].parse(text, parser->index))
-            report(line, HEADERS[i].complaint, parser);
-        parser->headers |= 1u << i;
-        return;
-    }
+    if (complaint != NULL)
+        report(line, complaint, parser);
 }
 
 static bool
 set_number(uint64_t *number, const GrammarField *field, GError **error)
 {
-    if (!parse_number(field->value->str, number))
+    if (!index_number_parse(field->value->str, number))
         return error_set(error, "field '%s' is not a plain decimal number below 2^63", field->key);
     return true;
 }
