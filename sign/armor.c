@@ -188,7 +188,7 @@ check_message_headers(Reader *reader, GError **error)
 }
 
 bool
-armor_check_clear(const char *data, size_t size, const char *name, GError **error)
+sign_armor_check_clear(const char *data, size_t size, const char *name, GError **error)
 {
     Reader reader = {.data = data, .size = size, .name = name};
     Line line;
@@ -218,7 +218,7 @@ armor_check_clear(const char *data, size_t size, const char *name, GError **erro
 }
 
 GBytes *
-armor_detached_packet(GBytes *signature, const char *name, GError **error)
+sign_armor_detached_packet(GBytes *signature, const char *name, GError **error)
 {
     gsize size;
     const char *data = g_bytes_get_data(signature, &size);

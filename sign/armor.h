@@ -18,17 +18,17 @@
 #define ARMOR_MAX_LINE 19000u
 
 /**
- * armor_check_clear: whether the message is one clear-signed block (RFC 4880, 7) with one signature packet,
- * and nothing before or after it but line ends at the end. Only "Hash:" headers are let through:
+ * sign_armor_check_clear: whether the message is one clear-signed block (RFC 4880, 7) with one signature
+ * packet, and nothing before or after it but line ends at the end. Only "Hash:" headers are let through:
  * "NotDashEscaped:" changes what is signed.
  * @name: for messages, which have the form "@name:LINE: ..."
  * Errors: BASE_ERROR_UNTRUSTED
  */
-bool armor_check_clear(const char *data, size_t size, const char *name, GError **error);
+bool sign_armor_check_clear(const char *data, size_t size, const char *name, GError **error);
 
 /**
- * armor_detached_packet: the one signature packet of a detached signature, armoured or binary. Any other
+ * sign_armor_detached_packet: the one signature packet of a detached signature, armoured or binary. Any other
  * packet is refused: a message smuggled into a signature file would be verified instead of the text beside
  * it. Returns: (transfer full) the binary packet, or NULL with BASE_ERROR_UNTRUSTED set
  */
-GBytes *armor_detached_packet(GBytes *signature, const char *name, GError **error);
+GBytes *sign_armor_detached_packet(GBytes *signature, const char *name, GError **error);

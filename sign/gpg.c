@@ -86,7 +86,7 @@ data_to_bytes(Data *data)
 }
 
 void
-gpg_signature_free(GpgSignature *signature)
+sign_gpg_signature_free(GpgSignature *signature)
 {
     if (signature == NULL)
         return;
@@ -98,7 +98,7 @@ gpg_signature_free(GpgSignature *signature)
 }
 
 Gpg *
-gpg_open(const char *home, GError **error)
+sign_gpg_open(const char *home, GError **error)
 {
     g_autoptr(Gpg) gpg = g_new0(Gpg, 1);
     gpgme_error_t code;
@@ -119,7 +119,7 @@ gpg_open(const char *home, GError **error)
 }
 
 void
-gpg_free(Gpg *gpg)
+sign_gpg_free(Gpg *gpg)
 {
     if (gpg == NULL)
         return;
@@ -129,7 +129,7 @@ gpg_free(Gpg *gpg)
 }
 
 bool
-gpg_import(Gpg *gpg, GBytes *keys, GError **error)
+sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error)
 {
     g_auto(Data) data = NULL;
     gpgme_error_t code;
@@ -141,7 +141,7 @@ gpg_import(Gpg *gpg, GBytes *keys, GError **error)
 }
 
 GPtrArray *
-gpg_list(Gpg *gpg, bool is_secret, GError **error)
+sign_gpg_list(Gpg *gpg, bool is_secret, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
     gpgme_error_t code = gpgme_op_keylist_start(gpg->context, NULL, is_secret);
@@ -166,7 +166,7 @@ gpg_list(Gpg *gpg, bool is_secret, GError **error)
 }
 
 bool
-gpg_delete(Gpg *gpg, const char *fingerprint, GError **error)
+sign_gpg_delete(Gpg *gpg, const char *fingerprint, GError **error)
 {
     g_auto(Key) key = NULL;
     gpgme_error_t code = gpgme_get_key(gpg->context, fingerprint, &key, 0);
@@ -177,7 +177,7 @@ gpg_delete(Gpg *gpg, const char *fingerprint, GError **error)
 }
 
 GBytes *
-gpg_export(Gpg *gpg, const char *fingerprint, GError **error)
+sign_gpg_export(Gpg *gpg, const char *fingerprint, GError **error)
 {
     g_auto(Data) data = NULL;
     gpgme_error_t code;
@@ -193,7 +193,7 @@ gpg_export(Gpg *gpg, const char *fingerprint, GError **error)
 }
 
 char *
-gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
+sign_gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
 {
     const char *algorithm = kind == SIGN_KEY_RSA3072 ? "rsa3072" : "ed25519";
     unsigned flags = GPGME_CREATE_SIGN | GPGME_CREATE_CERT | GPGME_CREATE_NOPASSWD;
@@ -216,7 +216,7 @@ gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days,
 }
 
 GBytes *
-gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error)
+sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error)
 {
     g_auto(Data) in = NULL;
     g_auto(Data) out = NULL;
@@ -317,9 +317,9 @@ signature_new(gpgme_signature_t from)
 }
 
 GPtrArray *
-gpg_verify(Gpg *gpg, GBytes *message, GBytes *text, GBytes **out_text, GError **error)
+sign_gpg_verify(Gpg *gpg, GBytes *message, GBytes *text, GBytes **out_text, GError **error)
 {
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)gpg_signature_free);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sign_gpg_signature_free);
     g_auto(Data) in = NULL;
     g_auto(Data) signed_text = NULL;
     g_auto(Data) out = NULL;

@@ -30,38 +30,39 @@ typedef struct {
     bool is_key_revoked, is_key_expired; /* the primary or the signing key, as the key itself says */
     int64_t signed_at, expires_at;
 } GpgSignature;
-void gpg_signature_free(GpgSignature *signature);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(GpgSignature, gpg_signature_free)
+void sign_gpg_signature_free(GpgSignature *signature);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GpgSignature, sign_gpg_signature_free)
 
 typedef struct Gpg Gpg;
 
-/** gpg_open: GnuPG on the home @home, whose gpg.conf home.c has written. */
-Gpg *gpg_open(const char *home, GError **error);
-void gpg_free(Gpg *gpg);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Gpg, gpg_free)
+/** sign_gpg_open: GnuPG on the home @home, whose gpg.conf home.c has written. */
+Gpg *sign_gpg_open(const char *home, GError **error);
+void sign_gpg_free(Gpg *gpg);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Gpg, sign_gpg_free)
 
-bool gpg_import(Gpg *gpg, GBytes *keys, GError **error);
+bool sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error);
 
-/** gpg_list: (transfer full) (element-type utf8) the primary fingerprints in the home, public or secret keys.
+/** sign_gpg_list: (transfer full) (element-type utf8) the primary fingerprints in the home, public or secret
+ * keys.
  */
-GPtrArray *gpg_list(Gpg *gpg, bool is_secret, GError **error);
+GPtrArray *sign_gpg_list(Gpg *gpg, bool is_secret, GError **error);
 
-bool gpg_delete(Gpg *gpg, const char *fingerprint, GError **error);
+bool sign_gpg_delete(Gpg *gpg, const char *fingerprint, GError **error);
 
-/** gpg_export: (transfer full) one public key, or all of them for NULL, minimal and armoured. */
-GBytes *gpg_export(Gpg *gpg, const char *fingerprint, GError **error);
+/** sign_gpg_export: (transfer full) one public key, or all of them for NULL, minimal and armoured. */
+GBytes *sign_gpg_export(Gpg *gpg, const char *fingerprint, GError **error);
 
-/** gpg_create: (transfer full) a new sign-only key without passphrase: its fingerprint. @valid_days 0: for
- * ever. */
-char *gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error);
+/** sign_gpg_create: (transfer full) a new sign-only key without passphrase: its fingerprint. @valid_days 0:
+ * for ever. */
+char *sign_gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error);
 
-/** gpg_sign: with the home's default key; fails unless the result is one SHA-512 signature. */
-GBytes *gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error);
+/** sign_gpg_sign: with the home's default key; fails unless the result is one SHA-512 signature. */
+GBytes *sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error);
 
 /**
- * gpg_verify: what is known about every signature of @message, which is clear-signed where @text is NULL,
- * else a detached signature of @text.
+ * sign_gpg_verify: what is known about every signature of @message, which is clear-signed where @text is
+ * NULL, else a detached signature of @text.
  * @out_text: (transfer full) (nullable): the signed text of a clear-signed message, whatever the signature is
  * worth Returns: (transfer full) (element-type GpgSignature), or NULL where there is none or GnuPG failed
  */
-GPtrArray *gpg_verify(Gpg *gpg, GBytes *message, GBytes *text, GBytes **out_text, GError **error);
+GPtrArray *sign_gpg_verify(Gpg *gpg, GBytes *message, GBytes *text, GBytes **out_text, GError **error);

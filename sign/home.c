@@ -95,7 +95,7 @@ remove_abandoned(const char *root, const char *prefix)
 }
 
 bool
-home_check_path(const char *path, GError **error)
+sign_home_check_path(const char *path, GError **error)
 {
     size_t longest = sizeof((struct sockaddr_un *)NULL)->sun_path - sizeof LONGEST_SOCKET;
 
@@ -123,24 +123,24 @@ init_below(Home *home, const char *root, const char *prefix, GError **error)
     }
     if (home->lock < 0)
         return error_set(error, "%s: cannot lock a temporary folder", root);
-    return home_check_path(home->path, error);
+    return sign_home_check_path(home->path, error);
 }
 
 bool
-home_init_temporary(Home *home, GError **error)
+sign_home_init_temporary(Home *home, GError **error)
 {
     return init_below(home, temporary_root(), HOME_PREFIX, error) &&
            write_conf(home->path, VERIFY_CONF, error);
 }
 
 bool
-home_init_key(Home *home, const char *keys_dir, GError **error)
+sign_home_init_key(Home *home, const char *keys_dir, GError **error)
 {
     return init_below(home, keys_dir, KEY_PREFIX, error);
 }
 
 bool
-home_keep(Home *home, const char *path, GError **error)
+sign_home_keep(Home *home, const char *path, GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(path);
 
@@ -153,13 +153,13 @@ home_keep(Home *home, const char *path, GError **error)
 }
 
 void
-home_clear(Home *home)
+sign_home_clear(Home *home)
 {
     if (home->path != NULL) {
         g_autofree char *socket = g_build_filename(home->path, "S.gpg-agent", NULL);
 
         if (g_file_test(socket, G_FILE_TEST_EXISTS))
-            home_stop_agent(home->path);
+            sign_home_stop_agent(home->path);
         file_remove_tree(home->path, NULL);
     }
     g_clear_pointer(&home->path, g_free);
@@ -168,7 +168,7 @@ home_clear(Home *home)
 }
 
 bool
-home_write_signing_conf(const char *path, unsigned valid_days, GError **error)
+sign_home_write_signing_conf(const char *path, unsigned valid_days, GError **error)
 {
     g_autofree char *text = g_strdup_printf("%sdefault-sig-expire %ud\n", SIGNING_CONF, valid_days);
 
@@ -177,7 +177,7 @@ home_write_signing_conf(const char *path, unsigned valid_days, GError **error)
 }
 
 void
-home_stop_agent(const char *path)
+sign_home_stop_agent(const char *path)
 {
     const char *argv[] = {GPGCONF_PROGRAM, "--homedir", path, "--kill", "all", NULL};
 

@@ -15,26 +15,28 @@ typedef struct {
 } Home;
 #define HOME_NONE ((Home){NULL, -1})
 
-/** home_init_temporary: a fresh home for public keys, 0700, with a short path. */
-bool home_init_temporary(Home *home, GError **error);
+/** sign_home_init_temporary: a fresh home for public keys, 0700, with a short path. */
+bool sign_home_init_temporary(Home *home, GError **error);
 
-/** home_init_key: a fresh home in @keys_dir for a key in the making; home_keep() gives it its name. */
-bool home_init_key(Home *home, const char *keys_dir, GError **error);
+/** sign_home_init_key: a fresh home in @keys_dir for a key in the making; sign_home_keep() gives it its name.
+ */
+bool sign_home_init_key(Home *home, const char *keys_dir, GError **error);
 
-/** home_keep: the home is complete: rename it to @path, durably, which must not exist. */
-bool home_keep(Home *home, const char *path, GError **error);
+/** sign_home_keep: the home is complete: rename it to @path, durably, which must not exist. */
+bool sign_home_keep(Home *home, const char *path, GError **error);
 
-/** home_clear: stop what GnuPG left running there and remove the home. */
-void home_clear(Home *home);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Home, home_clear)
+/** sign_home_clear: stop what GnuPG left running there and remove the home. */
+void sign_home_clear(Home *home);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Home, sign_home_clear)
 
-/** home_check_path: whether an agent's socket fits into the home's path; GnuPG's own message would not say
- * so. */
-bool home_check_path(const char *path, GError **error);
+/** sign_home_check_path: whether an agent's socket fits into the home's path; GnuPG's own message would not
+ * say so. */
+bool sign_home_check_path(const char *path, GError **error);
 
-/** home_write_signing_conf: gpg.conf of a home with a secret key. @valid_days: expiry of new signatures,
+/** sign_home_write_signing_conf: gpg.conf of a home with a secret key. @valid_days: expiry of new signatures,
  * from 1. */
-bool home_write_signing_conf(const char *path, unsigned valid_days, GError **error);
+bool sign_home_write_signing_conf(const char *path, unsigned valid_days, GError **error);
 
-/** home_stop_agent: end the gpg-agent that signing started: it would outlive us. Failing to is no error. */
-void home_stop_agent(const char *path);
+/** sign_home_stop_agent: end the gpg-agent that signing started: it would outlive us. Failing to is no error.
+ */
+void sign_home_stop_agent(const char *path);

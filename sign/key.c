@@ -13,7 +13,7 @@ typedef const char *AgentGuard;
 static void
 agent_guard_end(AgentGuard home)
 {
-    home_stop_agent(home);
+    sign_home_stop_agent(home);
 }
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(AgentGuard, agent_guard_end, NULL)
 
@@ -23,13 +23,13 @@ create_in(const char *home, SignKeyKind kind, const char *user_id, unsigned vali
     g_autoptr(Gpg) gpg = NULL;
     g_auto(AgentGuard) guard = NULL;
 
-    if (!home_write_signing_conf(home, DEFAULT_SIGNATURE_DAYS, error))
+    if (!sign_home_write_signing_conf(home, DEFAULT_SIGNATURE_DAYS, error))
         return NULL;
-    gpg = gpg_open(home, error);
+    gpg = sign_gpg_open(home, error);
     if (gpg == NULL)
         return NULL;
     guard = home;
-    return gpg_create(gpg, kind, user_id, valid_days, error);
+    return sign_gpg_create(gpg, kind, user_id, valid_days, error);
 }
 
 char *
@@ -39,17 +39,17 @@ sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigne
     g_autofree char *fingerprint = NULL;
     g_auto(Home) temporary = HOME_NONE;
 
-    if (!home_check_path(home, error))
+    if (!sign_home_check_path(home, error))
         return NULL;
     if (g_file_test(home, G_FILE_TEST_EXISTS)) {
         error_set_code(error, BASE_ERROR_EXISTS, "%s: exists already", home);
         return NULL;
     }
-    if (!file_make_dirs(parent, 0700, error) || !home_init_key(&temporary, parent, error))
+    if (!file_make_dirs(parent, 0700, error) || !sign_home_init_key(&temporary, parent, error))
         return NULL;
     /* Under a name of its own until it is complete: a killed run leaves no half-made key at @home. */
     fingerprint = create_in(temporary.path, kind, user_id, valid_days, error);
-    if (fingerprint == NULL || !home_keep(&temporary, home, error))
+    if (fingerprint == NULL || !sign_home_keep(&temporary, home, error))
         return NULL;
     return g_steal_pointer(&fingerprint);
 }
@@ -61,17 +61,17 @@ sign_key_fingerprint(const char *home, GError **error)
     g_autoptr(GPtrArray) list = NULL;
     g_auto(AgentGuard) guard = NULL;
 
-    if (!home_check_path(home, error))
+    if (!sign_home_check_path(home, error))
         return NULL;
     if (!g_file_test(home, G_FILE_TEST_IS_DIR)) {
         error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: there is no signing key", home);
         return NULL;
     }
-    gpg = gpg_open(home, error);
+    gpg = sign_gpg_open(home, error);
     if (gpg == NULL)
         return NULL;
     guard = home;
-    list = gpg_list(gpg, true, error);
+    list = sign_gpg_list(gpg, true, error);
     if (list == NULL)
         return NULL;
     if (list->len != 1) {
@@ -84,12 +84,12 @@ sign_key_fingerprint(const char *home, GError **error)
 GBytes *
 sign_key_export(const char *home, GError **error)
 {
-    g_autoptr(Gpg) gpg = gpg_open(home, error);
+    g_autoptr(Gpg) gpg = sign_gpg_open(home, error);
     g_autoptr(GBytes) keys = NULL;
 
     if (gpg == NULL)
         return NULL;
-    keys = gpg_export(gpg, NULL, error);
+    keys = sign_gpg_export(gpg, NULL, error);
     if (keys != NULL && g_bytes_get_size(keys) == 0) {
         error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: there is no public key", home);
         return NULL;
@@ -109,14 +109,14 @@ sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_cle
 
     /* Also makes sure that "the default key" is one and only. */
     fingerprint = sign_key_fingerprint(home, error);
-    if (fingerprint == NULL || !home_write_signing_conf(home, valid_days, error))
+    if (fingerprint == NULL || !sign_home_write_signing_conf(home, valid_days, error))
         return false;
-    gpg = gpg_open(home, error);
+    gpg = sign_gpg_open(home, error);
     if (gpg == NULL)
         return false;
     guard = home;
-    clear = gpg_sign(gpg, text, true, error);
-    detached = clear != NULL ? gpg_sign(gpg, text, false, error) : NULL;
+    clear = sign_gpg_sign(gpg, text, true, error);
+    detached = clear != NULL ? sign_gpg_sign(gpg, text, false, error) : NULL;
     if (detached == NULL)
         return false;
     *out_clear = g_steal_pointer(&clear);
@@ -128,7 +128,7 @@ sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_cle
 static char *
 select_in(Gpg *gpg, const char *wanted, GError **error)
 {
-    g_autoptr(GPtrArray) list = gpg_list(gpg, false, error);
+    g_autoptr(GPtrArray) list = sign_gpg_list(gpg, false, error);
 
     if (list == NULL)
         return NULL;
@@ -164,13 +164,13 @@ sign_select_key(GBytes *keys, const char *fingerprint, char **out_fingerprint, G
     }
     if (fingerprint != NULL && (wanted = sign_normal_fingerprint(fingerprint, error)) == NULL)
         return NULL;
-    if (!home_init_temporary(&home, error))
+    if (!sign_home_init_temporary(&home, error))
         return NULL;
-    gpg = gpg_open(home.path, error);
-    if (gpg == NULL || !gpg_import(gpg, keys, error))
+    gpg = sign_gpg_open(home.path, error);
+    if (gpg == NULL || !sign_gpg_import(gpg, keys, error))
         return NULL;
     found = select_in(gpg, wanted, error);
-    key = found != NULL ? gpg_export(gpg, found, error) : NULL;
+    key = found != NULL ? sign_gpg_export(gpg, found, error) : NULL;
     if (key == NULL)
         return NULL;
     if (out_fingerprint != NULL)

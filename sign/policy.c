@@ -97,8 +97,8 @@ check_key(const GpgSignature *signature, const char *const *pins, const char *na
 }
 
 bool
-policy_check(const GPtrArray *signatures, const char *const *pins, bool may_be_expired, const char *name,
-             GError **error)
+sign_policy_check(const GPtrArray *signatures, const char *const *pins, bool may_be_expired, const char *name,
+                  GError **error)
 {
     const GpgSignature *signature;
 

@@ -6,7 +6,7 @@
 #include "sign/gpg.h"
 
 /**
- * policy_check:
+ * sign_policy_check:
  * @signatures: (element-type GpgSignature) all that a message carries: exactly one is accepted
  * @pins: NULL-terminated primary fingerprints, 40 upper-case hex digits
  * @may_be_expired: accept a signature that has expired: for the publisher's own index, about to be signed
@@ -14,5 +14,5 @@
  * @name: for messages
  * Errors: BASE_ERROR_UNTRUSTED
  */
-bool policy_check(const GPtrArray *signatures, const char *const *pins, bool may_be_expired, const char *name,
-                  GError **error);
+bool sign_policy_check(const GPtrArray *signatures, const char *const *pins, bool may_be_expired,
+                       const char *name, GError **error);

@@ -86,9 +86,9 @@ import_pinned(Gpg *gpg, GBytes *keys, const char *const *pins, const char *name,
     g_autoptr(GPtrArray) list = NULL;
     unsigned found = 0;
 
-    if (!gpg_import(gpg, keys, error))
+    if (!sign_gpg_import(gpg, keys, error))
         return false;
-    list = gpg_list(gpg, false, error);
+    list = sign_gpg_list(gpg, false, error);
     if (list == NULL)
         return false;
     for (guint i = 0; i < list->len; i++) {
@@ -96,7 +96,7 @@ import_pinned(Gpg *gpg, GBytes *keys, const char *const *pins, const char *name,
 
         if (g_strv_contains(pins, fingerprint))
             found++;
-        else if (!gpg_delete(gpg, fingerprint, error))
+        else if (!sign_gpg_delete(gpg, fingerprint, error))
             return false;
     }
     if (found == 0)
@@ -120,19 +120,20 @@ verify(GBytes *message, GBytes *text, GBytes *keys, const char *const *pins, boo
     g_autoptr(Gpg) gpg = NULL;
     const GpgSignature *signature;
 
-    if (pinned == NULL || !check_size(keys, SIGN_MAX_KEYS, name, error) || !home_init_temporary(&home, error))
+    if (pinned == NULL || !check_size(keys, SIGN_MAX_KEYS, name, error) ||
+        !sign_home_init_temporary(&home, error))
         return NULL;
-    gpg = gpg_open(home.path, error);
+    gpg = sign_gpg_open(home.path, error);
     if (gpg == NULL || !import_pinned(gpg, keys, (const char *const *)pinned, name, error))
         return NULL;
-    signatures = gpg_verify(gpg, message, text, &signed_text, error);
+    signatures = sign_gpg_verify(gpg, message, text, &signed_text, error);
     if (signatures == NULL) {
         g_prefix_error(error, "%s: ", name);
         if (error != NULL)
             (*error)->code = BASE_ERROR_UNTRUSTED;
         return NULL;
     }
-    if (!policy_check(signatures, (const char *const *)pinned, may_be_expired, name, error))
+    if (!sign_policy_check(signatures, (const char *const *)pinned, may_be_expired, name, error))
         return NULL;
     signature = g_ptr_array_index(signatures, 0);
     verified->text = g_bytes_ref(text != NULL ? text : signed_text);
@@ -148,7 +149,7 @@ sign_verify_clear(GBytes *message, GBytes *keys, const char *const *pins, const 
     gsize size;
     const char *data = g_bytes_get_data(message, &size);
 
-    if (!check_size(message, SIGN_MAX_TEXT, name, error) || !armor_check_clear(data, size, name, error))
+    if (!check_size(message, SIGN_MAX_TEXT, name, error) || !sign_armor_check_clear(data, size, name, error))
         return NULL;
     return verify(message, NULL, keys, pins, false, name, error);
 }
@@ -161,7 +162,7 @@ sign_verify_detached(GBytes *text, GBytes *signature, GBytes *keys, const char *
 
     if (!check_size(text, SIGN_MAX_TEXT, name, error))
         return NULL;
-    packet = armor_detached_packet(signature, name, error);
+    packet = sign_armor_detached_packet(signature, name, error);
     return packet != NULL ? verify(packet, text, keys, pins, false, name, error) : NULL;
 }
 
@@ -176,6 +177,6 @@ sign_verify_own(const char *home, GBytes *text, GBytes *signature, const char *n
     if (fingerprint == NULL || !check_size(text, SIGN_MAX_TEXT, name, error))
         return NULL;
     keys = sign_key_export(home, error);
-    packet = keys != NULL ? armor_detached_packet(signature, name, error) : NULL;
+    packet = keys != NULL ? sign_armor_detached_packet(signature, name, error) : NULL;
     return packet != NULL ? verify(packet, text, keys, pins, true, name, error) : NULL;
 }

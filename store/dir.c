@@ -47,7 +47,7 @@ store_free(Store *store)
 }
 
 char *
-dir_path(const Store *store, const char *relative)
+store_path(const Store *store, const char *relative)
 {
     return g_build_filename(store->dir, relative, NULL);
 }
@@ -55,7 +55,7 @@ dir_path(const Store *store, const char *relative)
 static bool
 has_current(const Store *store)
 {
-    g_autofree char *current = dir_path(store, STORE_CURRENT);
+    g_autofree char *current = store_path(store, STORE_CURRENT);
 
     return g_file_test(current, G_FILE_TEST_IS_SYMLINK);
 }
@@ -79,7 +79,7 @@ store_open(const char *location, GError **error)
 static bool
 check_vacant(const Store *store, GError **error)
 {
-    g_autofree char *private_dir = dir_path(store, PRIVATE_DIR);
+    g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
     g_autoptr(GDir) dir = NULL;
     const char *name;
 
@@ -105,7 +105,7 @@ Store *
 store_create(const char *location, GError **error)
 {
     g_autoptr(Store) store = store_new(location);
-    g_autofree char *private_dir = dir_path(store, PRIVATE_DIR);
+    g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
 
     /* Looked at twice: before anything is made in somebody's folder, and again when nobody else can change
      * it. */
@@ -144,7 +144,7 @@ remove_abandoned(const Store *store, GError **error)
     if (dir == NULL)
         return false;
     while ((name = g_dir_read_name(dir)) != NULL) {
-        g_autofree char *path = dir_path(store, name);
+        g_autofree char *path = store_path(store, name);
 
         if (g_str_has_prefix(name, STORE_TEMP_PREFIX) && !is_live_upload(path, name) &&
             !file_remove_tree(path, error))
@@ -156,7 +156,7 @@ remove_abandoned(const Store *store, GError **error)
 bool
 store_lock(Store *store, bool wait, GError **error)
 {
-    g_autofree char *path = dir_path(store, LOCK_NAME);
+    g_autofree char *path = store_path(store, LOCK_NAME);
     g_autoptr(GError) local = NULL;
 
     g_assert(store->lock < 0);
@@ -180,7 +180,7 @@ store_unlock(Store *store)
 GBytes *
 store_read_private(Store *store, size_t max_bytes, GError **error)
 {
-    g_autofree char *path = dir_path(store, PRIVATE_FILE);
+    g_autofree char *path = store_path(store, PRIVATE_FILE);
 
     return file_read(path, max_bytes, error);
 }
@@ -188,12 +188,12 @@ store_read_private(Store *store, size_t max_bytes, GError **error)
 bool
 store_write_private(Store *store, const void *data, size_t size, GError **error)
 {
-    g_autofree char *path = dir_path(store, PRIVATE_FILE);
-    g_autofree char *temp = dir_path(store, STORE_TEMP_PREFIX "private");
-    g_autofree char *private_dir = dir_path(store, PRIVATE_DIR);
+    g_autofree char *path = store_path(store, PRIVATE_FILE);
+    g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "private");
+    g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
 
     g_assert(store->lock >= 0);
-    if (!dir_write_file(temp, data, size, 0600, error))
+    if (!store_write_file(temp, data, size, 0600, error))
         return false;
     if (rename(temp, path) < 0)
         return error_set_errno(error, "%s: cannot write", path);
@@ -201,7 +201,7 @@ store_write_private(Store *store, const void *data, size_t size, GError **error)
 }
 
 bool
-dir_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error)
+store_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error)
 {
     g_auto(Fd) fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 

@@ -16,8 +16,8 @@ struct Store {
     Fd lock;   /* -1: not held */
 };
 
-/** dir_path: (transfer full) a path in the repository. */
-char *dir_path(const Store *store, const char *relative);
+/** store_path: (transfer full) a path in the repository. */
+char *store_path(const Store *store, const char *relative);
 
-/** dir_write_file: a new file, with exactly @mode, fsynced; the folder is left to the caller. */
-bool dir_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error);
+/** store_write_file: a new file, with exactly @mode, fsynced; the folder is left to the caller. */
+bool store_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error);

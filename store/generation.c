@@ -34,7 +34,7 @@ parse_number(const char *text, uint64_t *out_number)
 static bool
 read_current(const Store *store, uint64_t *out_version, GError **error)
 {
-    g_autofree char *path = dir_path(store, STORE_CURRENT);
+    g_autofree char *path = store_path(store, STORE_CURRENT);
     char target[64];
     ssize_t length = readlink(path, target, sizeof target - 1);
 
@@ -58,7 +58,7 @@ write_texts(const char *dir, const StoreText *texts, size_t n_texts, GError **er
         gsize size;
         const void *data = g_bytes_get_data(texts[i].content, &size);
 
-        if (!dir_write_file(path, data, size, 0644, error))
+        if (!store_write_file(path, data, size, 0644, error))
             return false;
     }
     if (chmod(dir, 0755) < 0)
@@ -70,8 +70,8 @@ write_texts(const char *dir, const StoreText *texts, size_t n_texts, GError **er
 static bool
 write_generation(Store *store, const char *final, const StoreText *texts, size_t n_texts, GError **error)
 {
-    g_autofree char *temp = dir_path(store, STORE_TEMP_PREFIX "gen-XXXXXX");
-    g_autofree char *parent = dir_path(store, STORE_GENERATIONS);
+    g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "gen-XXXXXX");
+    g_autofree char *parent = store_path(store, STORE_GENERATIONS);
 
     if (g_mkdtemp_full(temp, 0700) == NULL)
         return error_set_errno(error, "%s: cannot make a temporary folder", store->dir);
@@ -92,7 +92,7 @@ static bool
 make_links(Store *store, const StoreText *texts, size_t n_texts, GError **error)
 {
     for (size_t i = 0; i < n_texts; i++) {
-        g_autofree char *path = dir_path(store, texts[i].name);
+        g_autofree char *path = store_path(store, texts[i].name);
         g_autofree char *target = g_build_filename(STORE_CURRENT, texts[i].name, NULL);
 
         if (symlink(target, path) < 0 && errno != EEXIST)
@@ -104,8 +104,8 @@ make_links(Store *store, const StoreText *texts, size_t n_texts, GError **error)
 static bool
 switch_to(Store *store, const char *target, GError **error)
 {
-    g_autofree char *temp = dir_path(store, STORE_TEMP_PREFIX "current");
-    g_autofree char *current = dir_path(store, STORE_CURRENT);
+    g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "current");
+    g_autofree char *current = store_path(store, STORE_CURRENT);
 
     if (symlink(target, temp) < 0 || rename(temp, current) < 0)
         return error_set_errno(error, "%s: cannot switch to %s", current, target);
@@ -124,7 +124,7 @@ compare_numbers(const void *a, const void *b)
 static void
 prune(Store *store)
 {
-    g_autofree char *parent = dir_path(store, STORE_GENERATIONS);
+    g_autofree char *parent = store_path(store, STORE_GENERATIONS);
     g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
     g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(uint64_t));
     const char *name;
@@ -148,7 +148,7 @@ bool
 store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_texts, GError **error)
 {
     g_autofree char *target = g_strdup_printf(STORE_GENERATIONS "/%" G_GUINT64_FORMAT, version);
-    g_autofree char *final = dir_path(store, target);
+    g_autofree char *final = store_path(store, target);
     uint64_t current;
 
     g_assert(store->lock >= 0);

@@ -26,7 +26,7 @@ static bool
 begin(Store *store, StoreUpload *out_upload, GError **error)
 {
     g_auto(StoreUpload) upload = STORE_UPLOAD_NONE;
-    g_autofree char *path = dir_path(store, STORE_UPLOAD_PREFIX "XXXXXX");
+    g_autofree char *path = store_path(store, STORE_UPLOAD_PREFIX "XXXXXX");
 
     upload.fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
     if (upload.fd < 0)
@@ -92,7 +92,7 @@ store_upload_finish(Store *store, StoreUpload *upload, const char *sha512, char 
 
     g_assert(digest_is_hex(DIGEST_SHA512, sha512));
     relative = g_strdup_printf(STORE_BLOBS "/%.2s/%s", sha512, sha512);
-    path = dir_path(store, relative);
+    path = store_path(store, relative);
     parent = g_path_get_dirname(path);
     if (!file_make_dirs(parent, 0755, error))
         return false;
