@@ -40,3 +40,30 @@ def depot(home):
         return run(BIN / "virt-depot", *arguments, env=env, **more)
 
     return call
+
+
+@pytest.fixture(scope="session")
+def host():
+    """A KVM host with a libvirtd of its own."""
+    from real import Host
+
+    made = Host()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def published(host):
+    """A repository with the real Debian guest, served by a real repod and added on the host as source 'local'."""
+    from real import Repod, fingerprint, real_guest
+
+    folder = host.top / "repo"
+    publisher = {"VIRT_DEPOT_HOME": str(host.home)}
+    run(BIN / "virt-depot", "repo", "init", folder, env=publisher)
+    added = run(BIN / "virt-depot", "repo", "add", folder, real_guest(), "--name", "debian-12", "--notes",
+                "First paragraph.\n\nSecond one.", env=publisher, timeout=900)
+    server = Repod(folder, host.top)
+    host.depot("source", "add", "local", server.url, "--fingerprint", fingerprint(folder, host.home))
+    server.folder, server.added = folder, added
+    yield server
+    server.stop()
