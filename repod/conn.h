@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One client connection; private to repod/. It frees itself when it ends. */
+#pragma once
+
+#include "repod/worker.h"
+
+typedef struct Conn Conn;
+
+/**
+ * conn_start: serve @fd, which is taken and non-blocking.
+ * @is_refused: there are too many connections: answer 503 at once and close
+ */
+void conn_start(Worker *worker, int fd, const Peer *peer, bool is_refused);
+
+/** conn_stop: the worker is stopping: answer what has been asked for, then close; frees @conn if that is now. */
+void conn_stop(Conn *conn);
+
+/** conn_is_sending: whether freeing it now would cut a response. */
+bool conn_is_sending(const Conn *conn);
+
+/** conn_free: close at once. */
+void conn_free(Conn *conn);

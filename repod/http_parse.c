@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A strict parser for request heads. Whatever two HTTP implementations could read differently is refused,
+ * since a proxy in front and this server must agree on where each request ends (request smuggling).
+ */
+#include "repod/http_parse.h"
+
+#include <glib.h>
+#include <string.h>
+
+/* Fields with a meaning here, except Connection, which may come several times. */
+typedef enum {
+    FIELD_HOST,
+    FIELD_CONTENT_LENGTH,
+    FIELD_TRANSFER_ENCODING,
+    FIELD_RANGE,
+    FIELD_IF_RANGE,
+    FIELD_IF_NONE_MATCH,
+    FIELD_IF_MODIFIED_SINCE,
+    N_FIELDS,
+} Field;
+
+static const char *const field_names[N_FIELDS] = {
+    "host", "content-length", "transfer-encoding", "range", "if-range", "if-none-match", "if-modified-since",
+};
+
+typedef struct {
+    HttpText value[N_FIELDS];
+    unsigned count[N_FIELDS];
+    bool is_http10;
+    bool has_close;
+} Fields;
+
+bool
+http_text_is(HttpText text, const char *expected)
+{
+    return strlen(expected) == text.length && g_ascii_strncasecmp(text.at, expected, text.length) == 0;
+}
+
+static HttpText
+trim(HttpText text)
+{
+    while (text.length > 0 && (*text.at == ' ' || *text.at == '\t')) {
+        text.at++;
+        text.length--;
+    }
+    while (text.length > 0 && (text.at[text.length - 1] == ' ' || text.at[text.length - 1] == '\t'))
+        text.length--;
+    return text;
+}
+
+/* Cut @rest at the first @separator and return what was before it; all of it where there is none. */
+static HttpText
+cut(HttpText *rest, char separator)
+{
+    const char *at = rest->length > 0 ? memchr(rest->at, separator, rest->length) : NULL;
+    HttpText first = {rest->at, at == NULL ? rest->length : (size_t)(at - rest->at)};
+    size_t used = at == NULL ? first.length : first.length + 1;
+
+    rest->at += used;
+    rest->length -= used;
+    return first;
+}
+
+/* RFC 9110, 5.6.2 */
+static bool
+is_token(HttpText text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (!g_ascii_isalnum(text.at[i]) &&
+            (text.at[i] == '\0' || strchr("!#$%&'*+-.^_`|~", text.at[i]) == NULL))
+            return false;
+    return text.length > 0;
+}
+
+/* Lines end in CR LF and hold no other control byte than a tab. Done on every call, so that a client that
+ * speaks something else (bare LF, TLS) hears so at once instead of waiting for a time limit. */
+static bool
+has_clean_lines(const char *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)data[i];
+
+        if (c >= 0x20 ? c == 0x7f : c != '\t' && c != '\r' && c != '\n')
+            return false;
+        if (c == '\n' && (i == 0 || data[i - 1] != '\r'))
+            return false;
+        if (c == '\r' && i + 1 < size && data[i + 1] != '\n')
+            return false;
+    }
+    return true;
+}
+
+static int
+parse_request_line(HttpText line, HttpRequest *out, Fields *fields)
+{
+    HttpText rest = line;
+    HttpText method = cut(&rest, ' ');
+    HttpText target = cut(&rest, ' ');
+
+    if (!is_token(method) || target.length == 0)
+        return 400;
+    for (size_t i = 0; i < target.length; i++)
+        if (!g_ascii_isgraph(target.at[i]))
+            return 400;
+    if (rest.length != 8 || memcmp(rest.at, "HTTP/", 5) != 0 || !g_ascii_isdigit(rest.at[5]) ||
+        rest.at[6] != '.' || !g_ascii_isdigit(rest.at[7]))
+        return 400;
+    out->method_name = method;
+    out->target = target;
+    if (rest.at[5] != '1' || rest.at[7] > '1')
+        return 505;
+    fields->is_http10 = rest.at[7] == '0';
+    /* Methods, unlike field names, are case-sensitive. */
+    if (method.length == 3 && memcmp(method.at, "GET", 3) == 0)
+        out->method = HTTP_GET;
+    else if (method.length == 4 && memcmp(method.at, "HEAD", 4) == 0)
+        out->method = HTTP_HEAD;
+    return 0;
+}
+
+static int
+parse_field(HttpText line, Fields *fields)
+{
+    HttpText value = line;
+    HttpText name = cut(&value, ':');
+
+    /* A folded line starts with a blank, and so does not start with a name either. */
+    if (name.length == line.length || !is_token(name))
+        return 400;
+    value = trim(value);
+    if (http_text_is(name, "connection"))
+        while (value.length > 0)
+            fields->has_close |= http_text_is(trim(cut(&value, ',')), "close");
+    for (Field f = 0; f < N_FIELDS; f++) {
+        if (!http_text_is(name, field_names[f]))
+            continue;
+        fields->value[f] = value;
+        if (fields->count[f]++ > 0)
+            fields->value[f].length = 0;
+    }
+    return 0;
+}
+
+/* RFC 3986, 3.2.2 and 3.2.3, loosely: enough that nothing else can hide in the name. */
+static int
+check_host(const Fields *fields)
+{
+    HttpText host = fields->value[FIELD_HOST];
+
+    if (fields->count[FIELD_HOST] == 0)
+        return fields->is_http10 ? 0 : 400;
+    if (fields->count[FIELD_HOST] > 1 || host.length == 0)
+        return 400;
+    for (size_t i = 0; i < host.length; i++)
+        if (!g_ascii_isalnum(host.at[i]) &&
+            (host.at[i] == '\0' || strchr("-._~%!$&'()*+;=:[]", host.at[i]) == NULL))
+            return 400;
+    return 0;
+}
+
+/* RFC 9112, 6.3. Nothing here takes a body, but where one is announced badly the peer is broken or hostile.
+ */
+static int
+check_body(const Fields *fields, bool *out_has_body)
+{
+    HttpText length = fields->value[FIELD_CONTENT_LENGTH];
+    guint64 value = 0;
+
+    *out_has_body = false;
+    if (fields->count[FIELD_TRANSFER_ENCODING] > 0) {
+        if (fields->count[FIELD_TRANSFER_ENCODING] > 1 || fields->count[FIELD_CONTENT_LENGTH] > 0 ||
+            fields->is_http10)
+            return 400;
+        *out_has_body = true;
+        return http_text_is(fields->value[FIELD_TRANSFER_ENCODING], "chunked") ? 0 : 501;
+    }
+    if (fields->count[FIELD_CONTENT_LENGTH] == 0)
+        return 0;
+    if (fields->count[FIELD_CONTENT_LENGTH] > 1 || length.length == 0)
+        return 400;
+    for (size_t i = 0; i < length.length; i++) {
+        if (!g_ascii_isdigit(length.at[i]) || value > (G_MAXINT64 - 9) / 10)
+            return 400;
+        value = value * 10 + (guint64)(length.at[i] - '0');
+    }
+    *out_has_body = value > 0;
+    return 0;
+}
+
+/* RFC 9112, 3.2.2: a proxy's "http://host/path" is taken when it names the same host as the Host field. */
+static int
+parse_target(HttpText target, const Fields *fields, char *out_path)
+{
+    static const char scheme[] = "http://";
+    const size_t scheme_length = sizeof scheme - 1;
+    HttpText authority, path;
+
+    if (target.at[0] == '/' || target.length <= scheme_length ||
+        g_ascii_strncasecmp(target.at, scheme, scheme_length) != 0)
+        return http_path_decode(target, out_path);
+    path = (HttpText){target.at + scheme_length, target.length - scheme_length};
+    authority = cut(&path, '/');
+    if (authority.length == 0 || authority.length != fields->value[FIELD_HOST].length ||
+        g_ascii_strncasecmp(authority.at, fields->value[FIELD_HOST].at, authority.length) != 0)
+        return 400;
+    if (authority.length == target.length - scheme_length)
+        return 400; /* no path: only OPTIONS may leave it out */
+    path.at--;
+    path.length++;
+    return http_path_decode(path, out_path);
+}
+
+static int
+parse_head(HttpText head, HttpRequest *out)
+{
+    Fields fields = {.is_http10 = false};
+    unsigned n_fields = 0;
+    bool has_body;
+    int status = parse_request_line(cut(&head, '\r'), out, &fields);
+
+    while (status == 0 && head.length > 1) {
+        cut(&head, '\n');
+        status = n_fields++ < HTTP_MAX_FIELDS ? parse_field(cut(&head, '\r'), &fields) : 431;
+    }
+    if (status == 0)
+        status = check_host(&fields);
+    if (status == 0)
+        status = check_body(&fields, &has_body);
+    if (status != 0)
+        return status;
+    if (out->method == HTTP_OTHER)
+        return 405;
+    if (has_body)
+        return 413;
+    out->should_close = fields.has_close || fields.is_http10;
+    out->range = fields.value[FIELD_RANGE];
+    out->if_range = fields.value[FIELD_IF_RANGE];
+    out->if_none_match = fields.value[FIELD_IF_NONE_MATCH];
+    out->if_modified_since = fields.value[FIELD_IF_MODIFIED_SINCE];
+    return parse_target(out->target, &fields, out->path);
+}
+
+static HttpVerdict
+refuse(HttpRequest *out, int status)
+{
+    out->refusal = status;
+    out->should_close = true;
+    return HTTP_REFUSED;
+}
+
+HttpVerdict
+http_request_parse(const char *data, size_t size, HttpRequest *out)
+{
+    size_t window = MIN(size, HTTP_MAX_HEAD);
+    const char *end = memmem(data, window, "\r\n\r\n", 4);
+    size_t head_size = end == NULL ? window : (size_t)(end - data) + 4;
+    int status;
+
+    memset(out, 0, offsetof(HttpRequest, path) + 1);
+    if (!has_clean_lines(data, head_size))
+        return refuse(out, 400);
+    if (end == NULL && window == HTTP_MAX_HEAD)
+        return refuse(out, memchr(data, '\r', window) == NULL ? 414 : 431);
+    if (end == NULL)
+        return HTTP_PARTIAL;
+    out->size = head_size;
+    status = parse_head((HttpText){data, head_size - 2}, out);
+    return status == 0 ? HTTP_COMPLETE : refuse(out, status);
+}

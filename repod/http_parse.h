@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Bytes in, one HTTP/1.x request head out; private to repod/. No I/O, no allocation: these are the fuzzed
+ * parts. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Limits of one request. A pull sends about 300 bytes in 5 fields; 16 KiB and 64 leave room for proxies. */
+#define HTTP_MAX_HEAD 16384
+#define HTTP_MAX_FIELDS 64
+#define HTTP_MAX_PATH 4095 /* PATH_MAX less its NUL: nothing longer can be opened */
+
+/** HttpText: a piece of the input, not NUL-terminated. @at is NULL where there is none. */
+typedef struct {
+    const char *at;
+    size_t length;
+} HttpText;
+
+typedef enum { HTTP_OTHER, HTTP_GET, HTTP_HEAD } HttpMethod;
+
+typedef struct {
+    HttpMethod method;
+    HttpText method_name; /* as sent, for the log; set as soon as the request line was understood */
+    HttpText target;
+    bool should_close; /* the client asked, speaks 1.0, or was refused */
+    int refusal;       /* the status for HTTP_REFUSED, else 0 */
+    size_t size;       /* bytes of the head including its empty line */
+
+    /* A field that came more than once is present and empty, so that it matches nothing. */
+    HttpText range;
+    HttpText if_range;
+    HttpText if_none_match;
+    HttpText if_modified_since;
+
+    char path[HTTP_MAX_PATH + 1]; /* relative and decoded; "" where the target cannot name a served file */
+} HttpRequest;
+
+typedef enum {
+    HTTP_PARTIAL,  /* more bytes are needed; only with fewer than HTTP_MAX_HEAD */
+    HTTP_COMPLETE, /* a GET or HEAD without a body */
+    HTTP_REFUSED,  /* answer @refusal, then close: where the next request starts is not known */
+} HttpVerdict;
+
+/**
+ * http_request_parse: read one head from the start of @data. The texts in @out point into @data.
+ * Refused is whatever RFC 9112 does not allow, and what it allows only for old peers: bare LF, folded fields.
+ */
+HttpVerdict http_request_parse(const char *data, size_t size, HttpRequest *out);
+
+/**
+ * http_path_decode: the path of a target in origin-form ("/blobs/x?query"), percent-decoded, without its
+ * first slash, into @out_path of HTTP_MAX_PATH + 1 bytes. It becomes "" where a component is empty or starts
+ * with a dot: such names are never served. Returns: 0, or the status of the refusal (400 or 414)
+ */
+int http_path_decode(HttpText target, char *out_path);
+
+/** http_text_is: whether @text equals @expected, letters of either case. */
+bool http_text_is(HttpText text, const char *expected);

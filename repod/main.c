@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The daemon's command line and exit status. */
+#include "repod/repod.h"
+
+#include <stdio.h>
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+typedef struct {
+    char **listen;
+    int threads;
+    char *port_file;
+    char *access_log;
+    int max_connections;
+    gboolean show_version;
+} Arguments;
+
+/* The folder to serve, borrowed from @argv, or NULL with @error set. */
+static const char *
+read_arguments(int argc, char **argv, Arguments *out, GError **error)
+{
+    const GOptionEntry entries[] = {
+        {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &out->listen,
+         "Where to listen, port 0 for any free one (default " REPOD_DEFAULT_LISTEN "); may be repeated",
+         "ADDRESS:PORT"},
+        {"threads", 't', 0, G_OPTION_ARG_INT, &out->threads, "Worker threads (default: one a CPU)", "N"},
+        {"port-file", 0, 0, G_OPTION_ARG_FILENAME, &out->port_file, "Write the port here when ready", "FILE"},
+        {"access-log", 0, 0, G_OPTION_ARG_FILENAME, &out->access_log,
+         "Append a line per request; - for stdout", "FILE"},
+        {"max-connections", 0, 0, G_OPTION_ARG_INT, &out->max_connections,
+         "Refuse more than this (default 10000)", "N"},
+        {"version", 0, 0, G_OPTION_ARG_NONE, &out->show_version, "Show the version", NULL},
+        G_OPTION_ENTRY_NULL,
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new("DIR");
+
+    g_option_context_set_summary(context, "Serve the image repository in folder DIR over HTTP.");
+    g_option_context_add_main_entries(context, entries, NULL);
+    if (!g_option_context_parse(context, &argc, &argv, error))
+        return NULL;
+    if (out->show_version)
+        return "";
+    if (out->threads < 0 || out->max_connections < 0) {
+        error_set(error, "--threads and --max-connections take a positive number");
+        return NULL;
+    }
+    if (argc != 2) {
+        error_set(error, "exactly one folder is needed; see repod --help");
+        return NULL;
+    }
+    return argv[1];
+}
+
+static int
+fail(const GError *error, int status)
+{
+    fprintf(stderr, "repod: %s\n", error->message);
+    return g_error_matches(error, BASE_ERROR, BASE_ERROR_USAGE) ? EXIT_USAGE : status;
+}
+
+static int
+serve(const RepodOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(RepodServer) server = repod_new(options, &error);
+
+    if (server == NULL)
+        return fail(error, EXIT_FAILED);
+    fprintf(stderr, "repod: serving %s on %s\n", options->root, repod_uris(server));
+    return repod_run(server, &error) ? 0 : fail(error, EXIT_FAILED);
+}
+
+int
+main(int argc, char **argv)
+{
+    Arguments arguments = {0};
+    g_autoptr(GError) error = NULL;
+    const char *root = read_arguments(argc, argv, &arguments, &error);
+    int status;
+
+    if (root == NULL) {
+        status = fail(error, EXIT_USAGE);
+    } else if (arguments.show_version) {
+        printf("repod %s\n", VD_VERSION);
+        status = 0;
+    } else {
+        RepodOptions options = {
+            .root = root,
+            .listen = (const char *const *)arguments.listen,
+            .port_file = arguments.port_file,
+            .access_log = arguments.access_log,
+            .threads = (unsigned)arguments.threads,
+            .max_connections = (unsigned)arguments.max_connections,
+        };
+
+        status = serve(&options);
+    }
+    g_strfreev(arguments.listen);
+    g_free(arguments.port_file);
+    g_free(arguments.access_log);
+    return status;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Decides the answer to a request; private to repod/. Pure: a request and facts in, a head and a window out.
+ */
+#pragma once
+
+#include "repod/http_parse.h"
+
+#include <stdint.h>
+#include <time.h>
+
+/* The longest head is about 700 bytes: nothing of unknown length goes into it. */
+#define RESPONSE_HEAD_MAX 1024
+
+/** FileFacts: from fstat() of the very descriptor that is sent, so that head and body are of one file. */
+typedef struct {
+    uint64_t size;
+    uint64_t inode;
+    int64_t mtime_seconds;
+    int64_t mtime_nanoseconds;
+} FileFacts;
+
+typedef struct {
+    int status;
+    bool should_close;
+    uint64_t offset; /* the window of the file to send after the head; length 0 for none */
+    uint64_t length;
+    size_t head_length;
+    char head[RESPONSE_HEAD_MAX]; /* for everything but a file, its short text follows within */
+} Response;
+
+/** response_file: 200, 206, 304 or 416 for a complete request whose path is open. @now: for Date. */
+void response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
+                   Response *out);
+
+/** response_status: a short text for any other status. A HEAD gets the head alone. */
+void response_status(const HttpRequest *request, int status, time_t now, bool should_close, Response *out);
+
+/** response_format_date: RFC 9110, 5.6.7: "Sun, 22 Nov 2026 19:00:00 GMT" into 30 bytes. */
+void response_format_date(time_t when, char out_text[30]);

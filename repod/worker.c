@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The event loop of one thread: accepting, stopping, and flushing the access log once per turn. */
+#include "repod/worker.h"
+#include "repod/conn.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* New connections per turn and listener, so that a flood of them does not starve the others. */
+#define MAX_ACCEPTS 64
+/* Over the limit this many connections still get a 503; more are closed unanswered. */
+#define MAX_REFUSALS 64
+/* How long not to accept after running out of descriptors or memory: the socket stays readable, and asking
+ * again at once would spin. */
+static const struct timeval accept_pause = {.tv_usec = 100 * 1000};
+
+typedef struct {
+    Worker *worker;
+    int fd;
+    struct event *acceptable;
+} Listener;
+
+static void
+listener_free(void *data)
+{
+    Listener *listener = data;
+
+    if (listener->acceptable != NULL)
+        event_free(listener->acceptable);
+    fd_close(listener->fd);
+    g_free(listener);
+}
+
+static bool
+is_out_of_resources(int code)
+{
+    return code == EMFILE || code == ENFILE || code == ENOBUFS || code == ENOMEM;
+}
+
+static void
+pause_accept(Worker *worker)
+{
+    for (guint i = 0; i < worker->listeners->len; i++)
+        event_del(((Listener *)worker->listeners->pdata[i])->acceptable);
+    evtimer_add(worker->resume_accept, &accept_pause);
+}
+
+static void
+on_resume_accept(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    Worker *worker = data;
+
+    for (guint i = 0; i < worker->listeners->len; i++)
+        event_add(((Listener *)worker->listeners->pdata[i])->acceptable, NULL);
+}
+
+static void
+admit(Worker *worker, int fd, const Peer *peer)
+{
+    unsigned limit = worker->shared->max_connections;
+    unsigned others = atomic_load(&worker->shared->n_connections);
+
+    if (others >= limit + MAX_REFUSALS)
+        close(fd);
+    else
+        conn_start(worker, fd, peer, others >= limit);
+}
+
+static void
+accept_some(Listener *listener, unsigned max)
+{
+    for (unsigned i = 0; i < max; i++) {
+        Peer peer = {0};
+        socklen_t size = sizeof peer;
+        int fd = accept4(listener->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            admit(listener->worker, fd, &peer);
+        } else if (is_out_of_resources(errno)) {
+            pause_accept(listener->worker);
+            return;
+        } else if (errno == EAGAIN) {
+            return;
+        } /* else: that one client has gone already (accept(2), "Error handling") */
+    }
+}
+
+static void
+on_acceptable(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    accept_some(data, MAX_ACCEPTS);
+}
+
+static void
+finish_if_idle(Worker *worker)
+{
+    if (worker->is_stopping && g_queue_is_empty(&worker->connections))
+        worker->is_done = true;
+}
+
+static void
+stop_gracefully(Worker *worker)
+{
+    GList *next;
+
+    /* Who is in the queue has connected successfully, and would see a reset when the socket closes. */
+    for (guint i = 0; i < worker->listeners->len; i++)
+        accept_some(worker->listeners->pdata[i], SOMAXCONN);
+    event_del(worker->resume_accept);
+    g_ptr_array_set_size(worker->listeners, 0);
+    worker->is_stopping = true;
+    evtimer_add(worker->stop_deadline, &worker->shared->stop_timeout);
+    for (GList *at = worker->connections.head; at != NULL; at = next) {
+        next = at->next;
+        conn_stop(at->data);
+    }
+}
+
+static void
+on_wake(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    Worker *worker = data;
+    eventfd_t count;
+    int level = atomic_load(&worker->shared->stop_level);
+
+    (void)eventfd_read(fd, &count);
+    if (level == STOP_NOW)
+        worker->is_done = true;
+    else if (level == STOP_GRACEFULLY && !worker->is_stopping)
+        stop_gracefully(worker);
+}
+
+static void
+on_stop_deadline(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    ((Worker *)data)->is_done = true;
+}
+
+static struct event_base *
+new_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    g_assert(config != NULL);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+Worker *
+worker_new(Shared *shared, int log_fd, GError **error)
+{
+    g_autoptr(Worker) worker = g_new0(Worker, 1);
+
+    worker->shared = shared;
+    worker->listeners = g_ptr_array_new_with_free_func(listener_free);
+    g_queue_init(&worker->connections);
+    if (log_fd >= 0)
+        worker->log = access_log_new(log_fd);
+    worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    worker->base = new_base();
+    if (worker->wake_fd < 0 || worker->base == NULL) {
+        error_set_errno(error, "cannot make an event loop");
+        return NULL;
+    }
+    worker->wake = event_new(worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_wake, worker);
+    worker->resume_accept = evtimer_new(worker->base, on_resume_accept, worker);
+    worker->stop_deadline = evtimer_new(worker->base, on_stop_deadline, worker);
+    g_assert(worker->wake != NULL && worker->resume_accept != NULL && worker->stop_deadline != NULL);
+    if (event_add(worker->wake, NULL) < 0) {
+        error_set(error, "cannot watch an event descriptor");
+        return NULL;
+    }
+    return g_steal_pointer(&worker);
+}
+
+static void
+free_event(struct event *event)
+{
+    if (event != NULL)
+        event_free(event);
+}
+
+void
+worker_free(Worker *worker)
+{
+    if (worker == NULL)
+        return;
+    while (!g_queue_is_empty(&worker->connections))
+        conn_free(worker->connections.head->data);
+    g_ptr_array_unref(worker->listeners);
+    free_event(worker->wake);
+    free_event(worker->resume_accept);
+    free_event(worker->stop_deadline);
+    if (worker->base != NULL)
+        event_base_free(worker->base);
+    access_log_free(worker->log);
+    fd_close(worker->wake_fd);
+    g_free(worker);
+}
+
+bool
+worker_add_listener(Worker *worker, int fd, GError **error)
+{
+    Listener *listener = g_new0(Listener, 1);
+
+    listener->worker = worker;
+    listener->fd = fd;
+    g_ptr_array_add(worker->listeners, listener);
+    listener->acceptable = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
+    if (listener->acceptable == NULL || event_add(listener->acceptable, NULL) < 0)
+        return error_set(error, "cannot watch a listening socket");
+    return true;
+}
+
+bool
+worker_listen(Worker *worker, GError **error)
+{
+    for (guint i = 0; i < worker->listeners->len; i++)
+        if (listen(((Listener *)worker->listeners->pdata[i])->fd, SOMAXCONN) < 0)
+            return error_set_errno(error, "cannot listen");
+    return true;
+}
+
+bool
+worker_run(Worker *worker, GError **error)
+{
+    while (!worker->is_done) {
+        if (event_base_loop(worker->base, EVLOOP_ONCE) < 0)
+            return error_set(error, "the event loop failed");
+        if (worker->log != NULL)
+            access_log_flush(worker->log);
+        finish_if_idle(worker);
+    }
+    while (!g_queue_is_empty(&worker->connections)) {
+        Conn *conn = worker->connections.head->data;
+
+        worker->n_cut += conn_is_sending(conn) ? 1 : 0;
+        conn_free(conn);
+    }
+    return true;
+}
+
+void
+worker_wake(const Worker *worker)
+{
+    (void)eventfd_write(worker->wake_fd, 1);
+}

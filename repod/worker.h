@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One thread of the server: its event loop, its listeners and its connections; private to repod/. Nothing of
+ * a worker is touched by another thread but its wake-up descriptor.
+ */
+#pragma once
+
+#include "repod/access_log.h"
+#include "repod/peer.h"
+
+#include <event2/event.h>
+#include <stdatomic.h>
+
+/* What every worker of a server shares. Constant while they run, but for the two atomics. */
+typedef struct {
+    int root_fd;
+    unsigned max_connections;
+    struct timeval head_timeout;
+    struct timeval idle_timeout;
+    struct timeval write_timeout;
+    struct timeval stop_timeout;
+    atomic_uint n_connections;
+    atomic_int stop_level; /* of StopLevel; it only rises */
+} Shared;
+
+typedef enum { STOP_NOT, STOP_GRACEFULLY, STOP_NOW } StopLevel;
+
+typedef struct {
+    Shared *shared;
+    struct event_base *base;
+    GPtrArray *listeners; /* (element-type Listener) */
+    int wake_fd;
+    struct event *wake;
+    struct event *resume_accept;
+    struct event *stop_deadline;
+    AccessLog *log; /* NULL: none */
+    GQueue connections;
+    bool is_stopping; /* answers say "Connection: close" */
+    bool is_done;
+    unsigned n_cut; /* responses that the end of the worker cut */
+} Worker;
+
+Worker *worker_new(Shared *shared, int log_fd, GError **error);
+
+/** worker_free: for a worker that does not run. Open connections are cut. */
+void worker_free(Worker *worker);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Worker, worker_free)
+
+/** worker_add_listener: takes @fd, which is bound but need not listen yet. */
+bool worker_add_listener(Worker *worker, int fd, GError **error);
+
+/** worker_listen: start listening. Only then does the kernel give this worker its share of new connections.
+ */
+bool worker_listen(Worker *worker, GError **error);
+
+/** worker_run: serve on this thread until Shared.stop_level says to stop. */
+bool worker_run(Worker *worker, GError **error);
+
+/** worker_wake: have the worker look at Shared.stop_level; from any thread. */
+void worker_wake(const Worker *worker);
