@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Bytes from a URL: http, https, and file:/// or an absolute path. What they mean and whether they may be
+ * believed is for the caller; here they are capped, resumed and retried. Nothing that came with an error
+ * status is ever handed on, a redirect from https to http is refused, and compressed transfers are neither
+ * asked for nor taken.
+ */
+#pragma once
+
+#include "base/error.h"
+#include "base/progress.h"
+
+#include <stdint.h>
+
+/** NetLimits: patience. net_limits_init() gives the defaults; tests shorten them. */
+typedef struct {
+    unsigned connect_seconds; /* 20 */
+    unsigned
+        stall_seconds; /* 30: give up on a transfer below 1000 B/s for that long; VIRT_DEPOT_STALL_SECONDS */
+    unsigned retry_ms; /* 1000: pause before the first retry, doubled each time; VIRT_DEPOT_RETRY_MS */
+    unsigned max_failures; /* 5 transient failures in a row without a byte of progress */
+} NetLimits;
+
+/** net_limits_init: the defaults, after the two environment variables. */
+void net_limits_init(NetLimits *limits);
+
+typedef struct {
+    GBytes *body; /* NULL: not modified since @etag */
+    char *etag;   /* NULL: the server sent none, or it was weak */
+} NetReply;
+void net_reply_clear(NetReply *reply);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NetReply, net_reply_clear)
+
+/**
+ * net_get: a small file into memory.
+ * @max_bytes: more than this is an error, whatever the server announces
+ * @etag: (nullable) from an earlier reply: ask for the file only if it has changed since
+ * Errors: BASE_ERROR_NOT_FOUND for 404 and 410; _UNAVAILABLE where the server could not be reached or kept
+ * failing; _INTERRUPTED; _FAILED for every other refusal. The message starts with the URL.
+ */
+bool net_get(const char *url, size_t max_bytes, const char *etag, const NetLimits *limits,
+             NetReply *out_reply, GError **error);
+
+typedef struct {
+    const char *url;
+    int fd;             /* written with pwrite(); truncated to 0 where the server forces a new start */
+    uint64_t offset;    /* how many bytes of the file are there already */
+    uint64_t size;      /* of the whole file, exactly; 0: not known */
+    uint64_t max_size;  /* the cap where @size is 0 */
+    Progress *progress; /* (nullable) */
+} NetDownload;
+
+/**
+ * net_download: a large file into @download->fd, from the offset on, with as many resumed requests as it
+ * takes. What arrived stays in the file on failure, so that a later call can go on from its end. Errors: as
+ * net_get(), and BASE_ERROR_UNTRUSTED where the server's file has another size
+ */
+bool net_download(const NetDownload *download, const NetLimits *limits, GError **error);
+
+/** net_url_check: whether @url is something that net_get() takes, without credentials. BASE_ERROR_USAGE if
+ * not. */
+bool net_url_check(const char *url, GError **error);
+
+/**
+ * net_url_join: (transfer full) @relative (a path as index_entry_validate() accepts it) below the folder of
+ * @base: up to and including its last '/'. Bytes that cannot stand in a URL are escaped.
+ */
+char *net_url_join(const char *base, const char *relative);
