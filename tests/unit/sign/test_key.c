@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Making keys, signing with them, and choosing one key of many. */
+#include "sign/sign.h"
+
+#include "gpg_fixture.h"
+
+#include <sys/stat.h>
+
+#define TEXT "# version: 1\n\n[a]\nnotes=one\n \n two\n\n"
+
+static int
+set_up(void **state G_GNUC_UNUSED)
+{
+    fixture_init();
+    return 0;
+}
+
+static int
+tear_down(void **state G_GNUC_UNUSED)
+{
+    fixture_clear();
+    return 0;
+}
+
+static bool
+agent_is_running(const char *home)
+{
+    g_autofree char *socket = g_build_filename(home, "S.gpg-agent", NULL);
+
+    return g_file_test(socket, G_FILE_TEST_EXISTS);
+}
+
+static void
+a_new_key_signs_what_its_fingerprint_verifies(void **state G_GNUC_UNUSED)
+{
+    static const SignKeyKind KINDS[] = {SIGN_KEY_ED25519, SIGN_KEY_RSA3072};
+    static const char *const NAMES[] = {"k/ed25519", "k/rsa"};
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+
+    for (size_t i = 0; i < G_N_ELEMENTS(KINDS); i++) {
+        g_autofree char *home = fixture_path(NAMES[i]);
+        g_autofree char *made = sign_key_create(home, KINDS[i], "Images <images@example.org>", 0, NULL);
+        g_autofree char *found = sign_key_fingerprint(home, NULL);
+        const char *pins[] = {made, NULL};
+        g_autoptr(GBytes) keys = sign_key_export(home, NULL);
+        g_autoptr(GBytes) clear = NULL;
+        g_autoptr(GBytes) detached = NULL;
+        g_autoptr(SignVerified) verified = NULL;
+        g_autoptr(SignVerified) own = NULL;
+        struct stat info;
+
+        assert_non_null(made);
+        assert_string_equal(found, made);
+        assert_int_equal(stat(home, &info), 0);
+        assert_int_equal(info.st_mode & 0777, 0700);
+        assert_true(sign_index(home, text, 14, &clear, &detached, NULL));
+        assert_false(agent_is_running(home));
+        verified = sign_verify_detached(text, detached, keys, pins, "x", NULL);
+        assert_non_null(verified);
+        assert_int_equal(verified->expires_at - verified->signed_at, 14 * 24 * 60 * 60);
+        sign_verified_free(g_steal_pointer(&verified));
+        verified = sign_verify_clear(clear, keys, pins, "x", NULL);
+        assert_non_null(verified);
+        own = sign_verify_own(home, text, detached, "x", NULL);
+        assert_non_null(own);
+        assert_string_equal(own->fingerprint, made);
+    }
+}
+
+static void
+blanks_that_separate_paragraphs_survive_signing(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("k/blanks");
+    g_autofree char *made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL);
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+    g_autoptr(GBytes) clear = NULL;
+    g_autoptr(GBytes) detached = NULL;
+    g_autofree char *message = NULL;
+
+    assert_non_null(made);
+    assert_true(sign_index(home, text, 1, &clear, &detached, NULL));
+    message = g_strndup(g_bytes_get_data(clear, NULL), g_bytes_get_size(clear));
+    assert_non_null(strstr(message, "\n\n" TEXT "-----BEGIN PGP SIGNATURE-----\n"));
+}
+
+static void
+a_home_that_exists_is_left_alone(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+
+    assert_null(sign_key_create(fixture_dir, SIGN_KEY_ED25519, "images", 0, &error));
+    assert_int_equal(error->code, BASE_ERROR_EXISTS);
+}
+
+static void
+a_home_too_long_for_a_socket_is_refused(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *name = g_strnfill(90, 'x');
+    g_autofree char *home = fixture_path(name);
+    g_autoptr(GError) error = NULL;
+
+    assert_null(sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &error));
+    assert_non_null(strstr(error->message, "at most 87 bytes"));
+    assert_false(g_file_test(home, G_FILE_TEST_EXISTS));
+}
+
+static void
+a_home_without_a_key_is_not_found(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("nothing");
+    g_autoptr(GError) error = NULL;
+
+    assert_null(sign_key_fingerprint(home, &error));
+    assert_int_equal(error->code, BASE_ERROR_NOT_FOUND);
+}
+
+static void
+what_a_killed_creation_left_is_removed(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *keys = fixture_path("left");
+    g_autofree char *dead = fixture_path("left/.new-ABCDEF");
+    g_autofree char *home = fixture_path("left/key");
+    g_autofree char *made = NULL;
+
+    assert_int_equal(g_mkdir(keys, 0700), 0);
+    assert_int_equal(g_mkdir(dead, 0700), 0);
+    made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL);
+    assert_non_null(made);
+    assert_false(g_file_test(dead, G_FILE_TEST_EXISTS));
+}
+
+static void
+one_key_is_chosen_of_many(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *first = NULL;
+    g_autofree char *second = NULL;
+    g_autofree char *found = NULL;
+    g_autoptr(GBytes) both = NULL;
+    g_autoptr(GBytes) one = NULL;
+    g_autoptr(GBytes) again = NULL;
+    g_autoptr(GError) error = NULL;
+
+    gpg_do("--quick-gen-key first ed25519 sign never");
+    gpg_do("--quick-gen-key second ed25519 sign never");
+    first = key_fingerprint("first");
+    second = key_fingerprint("second");
+    both = key_export("=first =second");
+    one = sign_select_key(both, second, &found, NULL);
+    assert_non_null(one);
+    assert_string_equal(found, second);
+    g_clear_pointer(&found, g_free);
+    again = sign_select_key(one, NULL, &found, NULL);
+    assert_non_null(again);
+    assert_string_equal(found, second);
+
+    assert_null(sign_select_key(both, NULL, NULL, &error));
+    assert_int_equal(error->code, BASE_ERROR_UNTRUSTED);
+    g_clear_error(&error);
+    assert_null(sign_select_key(one, first, NULL, &error));
+    assert_int_equal(error->code, BASE_ERROR_UNTRUSTED);
+}
+
+static void
+what_is_no_key_is_refused(void **state G_GNUC_UNUSED)
+{
+    static const char *const BAD[] = {"", "text", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nAAAA\n"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(BAD); i++) {
+        g_autoptr(GBytes) keys = g_bytes_new_static(BAD[i], strlen(BAD[i]));
+        g_autoptr(GError) error = NULL;
+
+        assert_null(sign_select_key(keys, NULL, NULL, &error));
+        assert_non_null(error);
+    }
+}
+
+static void
+a_secret_key_comes_back_as_its_public_half_or_not_at_all(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(GBytes) secret = NULL;
+    g_autoptr(GBytes) key = NULL;
+
+    gpg_do("--quick-gen-key secret ed25519 sign never");
+    gpg_do("--armor --output secret --export-secret-keys =secret");
+    secret = fixture_read("secret");
+    key = sign_select_key(secret, NULL, NULL, NULL);
+    if (key != NULL) {
+        g_autofree char *text = g_strndup(g_bytes_get_data(key, NULL), g_bytes_get_size(key));
+
+        assert_null(strstr(text, "PRIVATE"));
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_key_signs_what_its_fingerprint_verifies),
+        cmocka_unit_test(blanks_that_separate_paragraphs_survive_signing),
+        cmocka_unit_test(a_home_that_exists_is_left_alone),
+        cmocka_unit_test(a_home_too_long_for_a_socket_is_refused),
+        cmocka_unit_test(a_home_without_a_key_is_not_found),
+        cmocka_unit_test(what_a_killed_creation_left_is_removed),
+        cmocka_unit_test(one_key_is_chosen_of_many),
+        cmocka_unit_test(what_is_no_key_is_refused),
+        cmocka_unit_test(a_secret_key_comes_back_as_its_public_half_or_not_at_all),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
