@@ -49,7 +49,7 @@ copy_by_hand(int in_fd, const char *in_name, int out_fd, const char *out_name, u
         size_t n = MIN(size, COPY_BUFFER_BYTES);
 
         if (!fd_pread_exact(in_fd, buffer, n, at, in_name, error) ||
-            !sparse_write(out_fd, buffer, n, at, out_name, error))
+            !disk_sparse_write(out_fd, buffer, n, at, out_name, error))
             return false;
         at += n;
         size -= n;
@@ -99,7 +99,7 @@ disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name, Prog
     }
     if (ftruncate(out_fd, (off_t)size) < 0)
         return error_set_errno(error, "%s: cannot set its size", out_name);
-    while (sparse_next_data(in_fd, at, size, &start, &stop)) {
+    while (disk_sparse_next_data(in_fd, at, size, &start, &stop)) {
         progress_add(progress, start - at);
         if (!copy_extent(in_fd, in_name, out_fd, out_name, start, stop, progress, error))
             return false;

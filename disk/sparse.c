@@ -9,14 +9,14 @@
 #include <unistd.h>
 
 bool
-sparse_is_zero(const uint8_t *data, size_t size)
+disk_sparse_is_zero(const uint8_t *data, size_t size)
 {
     /* memcmp with itself shifted by one: libc's vector code does the work. */
     return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
 }
 
 bool
-sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_start, uint64_t *out_end)
+disk_sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_start, uint64_t *out_end)
 {
     off_t start, stop;
 
@@ -36,17 +36,17 @@ sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_start, uint6
 }
 
 bool
-sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char *name, bool *out_is_zero,
-            GError **error)
+disk_sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char *name, bool *out_is_zero,
+                 GError **error)
 {
     uint64_t at = offset, end = offset + size, start, stop;
     bool is_zero = true;
 
     memset(data, 0, size);
-    while (sparse_next_data(fd, at, end, &start, &stop)) {
+    while (disk_sparse_next_data(fd, at, end, &start, &stop)) {
         if (!fd_pread_exact(fd, data + (start - offset), stop - start, start, name, error))
             return false;
-        is_zero = is_zero && sparse_is_zero(data + (start - offset), stop - start);
+        is_zero = is_zero && disk_sparse_is_zero(data + (start - offset), stop - start);
         at = stop;
     }
     *out_is_zero = is_zero;
@@ -54,14 +54,14 @@ sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char *nam
 }
 
 bool
-sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name, GError **error)
+disk_sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name, GError **error)
 {
     size_t at = 0, run = 0; /* data[run .. at) is not yet written and has no all-zero piece */
 
     while (at < size) {
         size_t piece = MIN(DISK_GRAIN, size - at);
 
-        if (sparse_is_zero(data + at, piece)) {
+        if (disk_sparse_is_zero(data + at, piece)) {
             if (!fd_pwrite_all(fd, data + run, at - run, offset + run, name, error))
                 return false;
             run = at + piece;

@@ -6,22 +6,22 @@
 
 #include <stddef.h>
 
-/** sparse_is_zero: whether all @size bytes are zero. */
-bool sparse_is_zero(const uint8_t *data, size_t size);
+/** disk_sparse_is_zero: whether all @size bytes are zero. */
+bool disk_sparse_is_zero(const uint8_t *data, size_t size);
 
 /**
- * sparse_next_data: the first data extent at or after @from and before @end. Where the file system (or a
+ * disk_sparse_next_data: the first data extent at or after @from and before @end. Where the file system (or a
  * block device) does not know of holes, everything is data. Returns: false where only a hole is left
  */
-bool sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_start, uint64_t *out_end);
+bool disk_sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_start, uint64_t *out_end);
 
 /**
- * sparse_read: @size bytes at @offset, holes filled in without reading them; the range must lie in the file.
+ * disk_sparse_read: @size bytes at @offset, holes filled in without reading them; the range must lie in the file.
  * @out_is_zero: whether all of it is zero
  */
-bool sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char *name, bool *out_is_zero,
-                 GError **error);
+bool disk_sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char *name,
+                      bool *out_is_zero, GError **error);
 
-/** sparse_write: write the DISK_GRAIN pieces of @data that are not all zero, at @offset. */
-bool sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name,
-                  GError **error);
+/** disk_sparse_write: write the DISK_GRAIN pieces of @data that are not all zero, at @offset. */
+bool disk_sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name,
+                       GError **error);

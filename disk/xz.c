@@ -209,8 +209,8 @@ encode_item(size_t item, unsigned worker, void *context, GError **error)
         scratch->raw = g_malloc(DISK_XZ_BLOCK_BYTES);
         scratch->packed = g_malloc(packed_bound());
     }
-    is_done = interrupt_check(&failure) &&
-              sparse_read(encoder->in_fd, scratch->raw, size, offset, encoder->in_name, &is_zero, &failure);
+    is_done = interrupt_check(&failure) && disk_sparse_read(encoder->in_fd, scratch->raw, size, offset,
+                                                            encoder->in_name, &is_zero, &failure);
     if (is_done && is_zero && size == DISK_XZ_BLOCK_BYTES)
         is_done = encode_zero_block(encoder, scratch, &block, &failure);
     else if (is_done)
@@ -420,7 +420,7 @@ decode_body(const Decoder *decoder, const BlockPlace *place, uint32_t header_siz
         if (stream->avail_out == 0 || ret == LZMA_STREAM_END) {
             size_t n = OUT_BUFFER_BYTES - stream->avail_out;
 
-            if (!sparse_write(decoder->out_fd, out, n, out_at, decoder->out_name, error))
+            if (!disk_sparse_write(decoder->out_fd, out, n, out_at, decoder->out_name, error))
                 return false;
             progress_add(decoder->progress, n);
             out_at += n;
