@@ -180,9 +180,11 @@ check_body(const Fields *fields, bool *out_has_body)
     if (fields->count[FIELD_CONTENT_LENGTH] > 1 || length.length == 0)
         return 400;
     for (size_t i = 0; i < length.length; i++) {
-        if (!g_ascii_isdigit(length.at[i]) || value > (G_MAXINT64 - 9) / 10)
+        guint64 digit = (guint64)(length.at[i] - '0');
+
+        if (digit > 9 || value > (G_MAXINT64 - digit) / 10)
             return 400;
-        value = value * 10 + (guint64)(length.at[i] - '0');
+        value = value * 10 + digit;
     }
     *out_has_body = value > 0;
     return 0;
