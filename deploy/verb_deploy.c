@@ -184,9 +184,9 @@ print_json(const DeployResult *result)
         Json *item = json_new_object();
 
         json_set_text(item, "name", vm->name);
-        json_set_text(item, "uuid", vm->uuid);
+        json_set_text(item, "uuid", option_dry_run ? NULL : vm->uuid);
         json_set_text(item, "hostname", vm->hostname);
-        json_set_text(item, "mac", vm->mac);
+        json_set_text(item, "mac", option_dry_run ? NULL : vm->mac);
         json_set_text(item, "network", result->network);
         json_set_text(item, "disk", vm->disk);
         json_set_number(item, "size", (int64_t)result->size_bytes);
@@ -225,7 +225,7 @@ print_table(const DeployResult *result)
                              result->is_kvm ? "kvm" : "qemu",
                              deploy_plan_mode_name(result->mode),
                              size,
-                             vm->mac == NULL ? "-" : vm->mac,
+                             vm->mac == NULL || option_dry_run ? "-" : vm->mac,
                              vm->disk == NULL ? "-" : vm->disk,
                              NULL};
 
