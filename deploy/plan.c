@@ -147,8 +147,11 @@ plan_vm(const DeployRequest *request, unsigned number, GError **error)
     vm->hostname = number == 0 ? g_strdup(hostname) : numbered(hostname, number, request->hostname != NULL);
     if (request->is_uncustomized || is_hostname(vm->hostname))
         return vm;
-    error_set_code(error, BASE_ERROR_USAGE, "'%s' cannot be a host name%s", vm->hostname,
-                   request->hostname == NULL ? ": give one with --hostname" : "");
+    if (request->hostname != NULL)
+        error_set_code(error, BASE_ERROR_USAGE, "--hostname %s: cannot be a host name", vm->hostname);
+    else
+        error_set_code(error, BASE_ERROR_USAGE, "'%s' cannot be a host name: give one with --hostname",
+                       vm->hostname);
     deploy_vm_free(vm);
     return NULL;
 }
@@ -194,15 +197,29 @@ deploy_plan_mode(DeployMode asked, DiskFormat base_format, bool can_reflink, con
     return DEPLOY_LINKED;
 }
 
+/* (transfer full) exactly, and as the user would write it: "20G", "1M", "1000". */
+static char *
+short_size(uint64_t bytes)
+{
+    static const char UNITS[] = {'K', 'M', 'G', 'T'};
+    size_t unit = 0;
+
+    if (bytes == 0 || bytes % 1024 != 0)
+        return g_strdup_printf("%" G_GUINT64_FORMAT, (guint64)bytes);
+    for (bytes /= 1024; bytes % 1024 == 0 && unit + 1 < G_N_ELEMENTS(UNITS); unit++)
+        bytes /= 1024;
+    return g_strdup_printf("%" G_GUINT64_FORMAT "%c", (guint64)bytes, UNITS[unit]);
+}
+
 bool
 deploy_plan_size(uint64_t asked, uint64_t image_size, uint64_t *out_size, GError **error)
 {
     uint64_t size = asked == 0 ? image_size : asked;
 
     if (size < image_size) {
-        g_autofree char *wanted = cli_format_size(asked), *least = cli_format_size(image_size);
+        g_autofree char *wanted = short_size(asked), *least = short_size(image_size);
 
-        return error_set_code(error, BASE_ERROR_USAGE, "--size %s is less than the image's %s", wanted,
+        return error_set_code(error, BASE_ERROR_USAGE, "--size %s: is less than the image's %s", wanted,
                               least);
     }
     *out_size = (size + SECTOR_BYTES - 1) / SECTOR_BYTES * SECTOR_BYTES;

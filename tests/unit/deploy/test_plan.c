@@ -160,6 +160,7 @@ sizes_are_whole_sectors_and_never_shrink(void **state G_GNUC_UNUSED)
     assert_int_equal(size, 4096);
     assert_false(deploy_plan_size(512, 1024, &size, &error));
     assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_USAGE));
+    assert_string_equal(error->message, "--size 512: is less than the image's 1K");
 }
 
 static void
