@@ -50,7 +50,7 @@ serve(Fixture *fixture)
         .head_timeout_ms = SHORT_MS,
         .idle_timeout_ms = 2 * SHORT_MS,
         .write_timeout_ms = SHORT_MS,
-        .stop_timeout_ms = SHORT_MS,
+        .stop_timeout_ms = 1, /* before the time limit for writing can end the response */
     };
     int ends[2];
 
