@@ -205,8 +205,11 @@ index_grammar_read(const char *text, size_t size, const GrammarEvents *events, v
 {
     Reader reader = {.events = events, .context = context};
     g_autoptr(GString) line = g_string_new(NULL);
-    const char *end = text + size;
+    const char *end;
 
+    if (size == 0) /* @text may be NULL then */
+        return;
+    end = text + size;
     if (size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     while (text < end) {

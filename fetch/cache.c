@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The cache's folders, names and litter. */
+#include "fetch/cache.h"
+
+#include "base/file.h"
+#include "base/paths.h"
+
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMP_PREFIX ".tmp-"
+
+void
+cache_key_clear(CacheKey *key)
+{
+    g_clear_pointer(&key->digest, g_free);
+    g_clear_pointer(&key->id, g_free);
+}
+
+bool
+cache_key_init(CacheKey *key, const IndexEntry *entry, GError **error)
+{
+    if (entry->sha512 != NULL && digest_is_hex(DIGEST_SHA512, entry->sha512)) {
+        key->kind = DIGEST_SHA512;
+        key->digest = g_ascii_strdown(entry->sha512, -1);
+        key->id = g_strdup(key->digest);
+    } else if (entry->sha256 != NULL && digest_is_hex(DIGEST_SHA256, entry->sha256)) {
+        key->kind = DIGEST_SHA256;
+        key->digest = g_ascii_strdown(entry->sha256, -1);
+        key->id = g_strconcat("sha256-", key->digest, NULL);
+    } else {
+        return error_set_code(
+            error, BASE_ERROR_UNTRUSTED,
+            "%s: the index has no SHA-512 or SHA-256 checksum of it, so it cannot be verified", entry->name);
+    }
+    return true;
+}
+
+static char *
+cache_path(const char *folder, const char *prefix, const char *id, const char *suffix)
+{
+    g_autofree char *cache = path_cache();
+    g_autofree char *leaf = g_strconcat(prefix, id, suffix, NULL);
+
+    return g_build_filename(cache, folder, leaf, NULL);
+}
+
+char *
+cache_images_folder(void)
+{
+    g_autofree char *cache = path_cache();
+
+    return g_build_filename(cache, "images", NULL);
+}
+
+bool
+cache_prepare(GError **error)
+{
+    g_autofree char *cache = path_cache(), *images = cache_images_folder();
+    g_autofree char *partial = g_build_filename(cache, "partial", NULL);
+
+    return file_make_dirs(cache, 0755, error) && file_make_dirs(images, 0755, error) &&
+           file_make_dirs(partial, 0700, error);
+}
+
+char *
+cache_image_path(const CacheKey *key, DiskFormat format)
+{
+    return cache_path("images", "", key->id, format == DISK_RAW ? ".raw" : ".qcow2");
+}
+
+char *
+cache_temp_path(const CacheKey *key)
+{
+    return cache_path("images", TEMP_PREFIX, key->id, "");
+}
+
+char *
+cache_partial_path(const CacheKey *key)
+{
+    return cache_path("partial", "", key->id, ".part");
+}
+
+char *
+cache_lock_path(const CacheKey *key)
+{
+    return cache_path("partial", "", key->id, ".lock");
+}
+
+char *
+cache_index_folder(const char *source)
+{
+    return cache_path("index", "", source, "");
+}
+
+char *
+cache_find(const CacheKey *key, DiskFormat *out_format)
+{
+    static const DiskFormat FORMATS[] = {DISK_RAW, DISK_QCOW2};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(FORMATS); i++) {
+        g_autofree char *path = cache_image_path(key, FORMATS[i]);
+        struct stat status;
+
+        if (lstat(path, &status) == 0 && S_ISREG(status.st_mode)) {
+            *out_format = FORMATS[i];
+            return g_steal_pointer(&path);
+        }
+    }
+    return NULL;
+}
+
+bool
+cache_sweep(GError **error)
+{
+    g_autofree char *images = cache_images_folder();
+    g_autoptr(GDir) dir = g_dir_open(images, 0, NULL);
+
+    for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *temp = g_build_filename(images, leaf, NULL), *lock_path = NULL;
+        g_auto(Fd) lock = -1;
+
+        if (!g_str_has_prefix(leaf, TEMP_PREFIX))
+            continue;
+        lock_path = cache_path("partial", "", leaf + strlen(TEMP_PREFIX), ".lock");
+        lock = file_lock(lock_path, false, NULL);
+        if (lock < 0) /* a live pull's */
+            continue;
+        if (!file_remove(temp, error) || !file_remove(lock_path, error))
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The cache below path_cache(): images/ID.raw and .qcow2 (verified, 0444), partial/ID.part (downloads that can go
+ * on) with partial/ID.lock, index/SOURCE/ (last good signed texts). An ID is a digest in hex that was checked to be
+ * one; nothing else that a source says becomes part of a path.
+ */
+#pragma once
+
+#include "base/digest.h"
+#include "disk/disk.h"
+#include "index/index.h"
+
+typedef struct {
+    DigestKind kind;
+    char *digest; /* lower-case hex over the published file */
+    char *id;     /* the file name without suffix */
+} CacheKey;
+void cache_key_clear(CacheKey *key);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CacheKey, cache_key_clear)
+
+/** cache_key_init: from the entry's SHA-512, else its SHA-256. BASE_ERROR_UNTRUSTED where it has neither. */
+bool cache_key_init(CacheKey *key, const IndexEntry *entry, GError **error);
+
+/** cache_prepare: make the folders; images/ so that qemu under another user can open files in it. */
+bool cache_prepare(GError **error);
+
+/** cache_find: (transfer full) (nullable) the path of the complete image. */
+char *cache_find(const CacheKey *key, DiskFormat *out_format);
+
+/* Each returns (transfer full) a path. */
+char *cache_image_path(const CacheKey *key, DiskFormat format);
+char *cache_temp_path(const CacheKey *key); /* in images/, so that a rename publishes it */
+char *cache_partial_path(const CacheKey *key);
+char *cache_lock_path(const CacheKey *key);
+char *cache_images_folder(void);
+char *cache_index_folder(const char *source); /* @source: checked with source_is_name() */
+
+/** cache_sweep: remove the temporary images of pulls that died: those whose lock is free. */
+bool cache_sweep(GError **error);

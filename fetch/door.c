@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Verify, then parse: the only caller of index_parse() and sign_verify_*() in this folder, so that no text can reach
+ * the parser unverified.
+ */
+#include "fetch/door.h"
+
+#include "sign/sign.h"
+
+#include <string.h>
+
+#define CLEAR_START "-----BEGIN PGP SIGNED MESSAGE-----\n"
+#define CLEAR_END "-----BEGIN PGP SIGNATURE-----\n"
+
+void
+door_index_clear(DoorIndex *opened)
+{
+    g_clear_pointer(&opened->index, index_free);
+    g_clear_pointer(&opened->problems, g_ptr_array_unref);
+    g_clear_pointer(&opened->fingerprint, g_free);
+}
+
+/* For unsigned sources alone, where armour proves nothing: the text inside it, if any. */
+static GBytes *
+without_armour(GBytes *text)
+{
+    gsize size;
+    const char *data = g_bytes_get_data(text, &size), *start, *end;
+
+    if (size < strlen(CLEAR_START) || memcmp(data, CLEAR_START, strlen(CLEAR_START)) != 0)
+        return g_bytes_ref(text);
+    start = g_strstr_len(data, (gssize)size, "\n\n");
+    if (start == NULL)
+        return g_bytes_ref(text);
+    start += 2;
+    end = g_strstr_len(start, data + size - start, CLEAR_END);
+    return g_bytes_new_from_bytes(text, (gsize)(start - data),
+                                  end == NULL ? size - (gsize)(start - data) : (gsize)(end - start));
+}
+
+static SignVerified *
+verify(const Source *source, const Texts *texts, GError **error)
+{
+    const char *const *pins = (const char *const *)source->pins;
+
+    if (texts->signature == NULL)
+        return sign_verify_clear(texts->text, source->keys, pins, source->uri, error);
+    return sign_verify_detached(texts->text, texts->signature, source->keys, pins, source->uri, error);
+}
+
+bool
+door_open(const Source *source, const Texts *texts, DoorIndex *out_opened, GError **error)
+{
+    g_auto(DoorIndex) opened = {0};
+    g_autoptr(SignVerified) verified = NULL;
+    g_autoptr(GBytes) text = NULL;
+
+    if (source->is_unsigned) {
+        text = without_armour(texts->text);
+    } else {
+        verified = verify(source, texts, error);
+        if (verified == NULL)
+            return false;
+        text = g_bytes_ref(verified->text);
+        opened.fingerprint = g_strdup(verified->fingerprint);
+        opened.signed_at = verified->signed_at;
+        opened.sig_expires = verified->expires_at;
+    }
+    opened.index = index_parse(text, source->uri, &opened.problems, error);
+    if (opened.index == NULL)
+        return false;
+    if (source->repo_id != NULL && g_strcmp0(source->repo_id, opened.index->repo_id) != 0)
+        return error_set_code(
+            error, BASE_ERROR_UNTRUSTED,
+            "%s: this is repository %s, but the source was added as %s; if that is right, remove "
+            "the source and add it again",
+            source->uri, opened.index->repo_id == NULL ? "without an id" : opened.index->repo_id,
+            source->repo_id);
+    *out_opened = opened;
+    opened = (DoorIndex){0};
+    return true;
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The folder's public functions: from a name to an image in the cache. */
+#include "fetch/fetch.h"
+
+#include "fetch/catalogue.h"
+#include "fetch/pull.h"
+#include "fetch/record.h"
+
+void
+fetch_image_free(FetchImage *image)
+{
+    if (image == NULL)
+        return;
+    g_free(image->path);
+    g_free(image->source);
+    index_entry_free(image->entry);
+    g_free(image);
+}
+
+/* An image that was verified before stays usable where nothing new may or can be pulled. */
+static FetchImage *
+use_record(const char *source, const char *name, const char *arch, GPtrArray *warnings, GError **error)
+{
+    g_autofree char *found_source = NULL;
+    g_autoptr(IndexEntry) entry = NULL;
+
+    /* Absent: the source is there and no longer offers it. */
+    if (g_error_matches(*error, BASE_ERROR, BASE_ERROR_INTERRUPTED) ||
+        g_error_matches(*error, BASE_ERROR, BASE_ERROR_NOT_FOUND))
+        return NULL;
+    entry = record_find(source, name, arch, &found_source);
+    if (entry == NULL)
+        return NULL;
+    g_ptr_array_add(warnings, g_strdup_printf("%s: using the image that was verified before: %s", name,
+                                              (*error)->message));
+    g_clear_error(error);
+    return pull_cached(found_source, entry);
+}
+
+static FetchImage *
+find_and_pull(const char *ref, const char *source, const char *arch, GPtrArray *warnings, GError **error)
+{
+    g_autoptr(GPtrArray) catalogues = catalogue_open_all(source, false, warnings, error);
+    const Catalogue *catalogue;
+    const IndexEntry *entry;
+
+    if (catalogues == NULL)
+        return NULL;
+    entry = catalogue_find(catalogues, ref, arch, &catalogue, error);
+    return entry == NULL ? NULL : pull_entry(catalogue, entry, error);
+}
+
+FetchImage *
+fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError **error)
+{
+    g_autofree char *source = NULL, *name = NULL;
+    g_autofree char *wanted = arch == NULL ? catalogue_host_arch() : g_strdup(index_normal_arch(arch));
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GError) problem = NULL;
+    FetchImage *image;
+
+    if (!catalogue_split_ref(ref, &source, &name, error))
+        return NULL;
+    image = find_and_pull(ref, source, wanted, warnings, &problem);
+    if (image == NULL)
+        image = use_record(source, name, wanted, warnings, &problem);
+    if (out_warnings != NULL)
+        *out_warnings = g_steal_pointer(&warnings);
+    if (image == NULL)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return image;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One JSON file per pulled image and source: the source's name and the entry as a one-image index text. */
+#include "fetch/record.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/paths.h"
+
+#include <string.h>
+
+#define MAX_RECORD (1u << 20) /* an entry with long notes */
+
+static char *
+records_folder(void)
+{
+    g_autofree char *state = path_state();
+
+    return g_build_filename(state, "pulled", NULL);
+}
+
+bool
+record_write(const CacheKey *key, const char *source, const IndexEntry *entry, GError **error)
+{
+    g_autofree char *folder = records_folder();
+    g_autofree char *leaf = g_strdup_printf("%s.%s.json", key->id, source);
+    g_autofree char *path = g_build_filename(folder, leaf, NULL), *text = NULL, *printed = NULL;
+    g_autoptr(Index) index = index_new();
+    g_autoptr(Json) json = json_new_object();
+
+    g_ptr_array_add(index->entries, index_entry_copy(entry));
+    text = index_print(index, error);
+    if (text == NULL)
+        return false;
+    json_set_text(json, "source", source);
+    json_set_text(json, "entry", text);
+    printed = json_print(json);
+    return file_make_dirs(folder, 0755, error) &&
+           file_write_atomic(path, printed, strlen(printed), 0644, error);
+}
+
+/* The entry that the file at @path records, or NULL: then it is as if it were not there. */
+static IndexEntry *
+record_read(const char *path, char **out_source)
+{
+    g_autoptr(GBytes) bytes = file_read(path, MAX_RECORD, NULL), text = NULL;
+    g_autoptr(Json) json = NULL;
+    g_autoptr(Index) index = NULL;
+
+    if (bytes != NULL)
+        json = json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
+    if (json == NULL || json_get_text(json, "source") == NULL || json_get_text(json, "entry") == NULL)
+        return NULL;
+    text = g_bytes_new(json_get_text(json, "entry"), strlen(json_get_text(json, "entry")));
+    index =
+        index_parse(text, path, NULL, NULL); /* our own words: written by record_write() after verification */
+    if (index == NULL || index->entries->len != 1)
+        return NULL;
+    *out_source = g_strdup(json_get_text(json, "source"));
+    return index_entry_copy(g_ptr_array_index(index->entries, 0));
+}
+
+static bool
+is_cached(const IndexEntry *entry)
+{
+    g_auto(CacheKey) key = {0};
+    DiskFormat format;
+    g_autofree char *path = cache_key_init(&key, entry, NULL) ? cache_find(&key, &format) : NULL;
+
+    return path != NULL;
+}
+
+IndexEntry *
+record_find(const char *source, const char *name, const char *arch, char **out_source)
+{
+    g_autofree char *folder = records_folder();
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    g_autoptr(IndexEntry) best = NULL;
+
+    for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *path = g_build_filename(folder, leaf, NULL), *found_source = NULL;
+        g_autoptr(IndexEntry) entry =
+            g_str_has_suffix(leaf, ".json") ? record_read(path, &found_source) : NULL;
+
+        if (entry == NULL || strcmp(entry->name, name) != 0 || strcmp(entry->arch, arch) != 0 ||
+            (source != NULL && strcmp(source, found_source) != 0) || !is_cached(entry) ||
+            (best != NULL && best->revision >= entry->revision))
+            continue;
+        index_entry_free(best);
+        best = g_steal_pointer(&entry);
+        g_free(*out_source);
+        *out_source = g_steal_pointer(&found_source);
+    }
+    return g_steal_pointer(&best);
+}
