@@ -18,6 +18,9 @@ typedef enum { GUEST_ACCEL_AUTO, GUEST_ACCEL_KVM, GUEST_ACCEL_TCG } GuestAccel;
 /** guest_accel_parse: "auto", "kvm", "tcg"; else BASE_ERROR_USAGE. */
 bool guest_accel_parse(const char *text, GuestAccel *out_accel, GError **error);
 
+/** guest_accel_name: "auto", "kvm", "tcg". */
+const char *guest_accel_name(GuestAccel accel);
+
 /**
  * guest_accel_probe: whether qemu can run a guest under KVM here: not whether /dev/kvm opens, but by running a few
  * guest instructions. The verdict is remembered in @state_dir per boot, qemu binary and /dev/kvm, so that a second
@@ -35,15 +38,17 @@ typedef struct {
     char *type;   /* "linux", "windows" ... */
     char *distro; /* "debian" */
     int major, minor;
-    char *product; /* "12.5", as /etc/os-release has it: full product name */
-    char *osinfo;  /* "debian12" */
-    char *arch;    /* "x86_64" */
-    char *root;    /* "/dev/sda1" or "/dev/vg/root" */
-    char *root_fs; /* "ext4" */
-    char *expand;  /* the partition that grows with the disk, "/dev/sda1" */
-    char *lvexpand; /* the logical volume that grows after it, "/dev/vg/root" */
+    char *product;         /* "12.5", as /etc/os-release has it: full product name */
+    char *osinfo;          /* "debian12" */
+    char *arch;            /* "x86_64" */
+    char *root;            /* "/dev/sda1" or "/dev/vg/root" */
+    char *root_fs;         /* "ext4" */
+    char *expand;          /* the partition that grows with the disk, "/dev/sda1" */
+    char *lvexpand;        /* the logical volume that grows after it, "/dev/vg/root" */
     char *package_manager; /* "apt" */
+    char *hostname;        /* what /etc/hostname says */
     bool has_cloud_init;
+    bool has_selinux;  /* enforcing or permissive: new files need labels */
     GPtrArray *mounts; /* (element-type GuestMount) in the order to mount them */
 } GuestInfo;
 typedef struct {
@@ -58,7 +63,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestInfo, guest_info_free)
  * @accel: as given on the command line; AUTO probes
  * @out_reason: (transfer full) (nullable): why the appliance runs without KVM, as guest_accel_probe() has it
  */
-GuestInfo *guest_inspect(const char *path, DiskFormat format, GuestAccel accel, char **out_reason, GError **error);
+GuestInfo *guest_inspect(const char *path, DiskFormat format, GuestAccel accel, char **out_reason,
+                         GError **error);
 
 /* ---- edits ---- */
 
@@ -69,21 +75,24 @@ typedef struct {
     const char *label; /* for messages: the VM's name */
     bool grow;         /* expand partition, volume and file system to the end of the disk */
     const char *hostname;
-    const char *root_password;       /* plain text; hashed here with the best scheme that the guest knows */
-    const char *const *ssh_keys;     /* NULL-terminated public key lines for root (or @ssh_user) */
-    const char *ssh_user;            /* NULL: root */
-    bool fresh_identity; /* blank machine-id, drop random seeds and DHCP leases, new SSH host keys at first boot */
+    const char *root_password;   /* plain text; hashed here with the best scheme that the guest knows */
+    const char *const *ssh_keys; /* NULL-terminated public key lines for root (or @ssh_user) */
+    const char *ssh_user;        /* NULL: root */
+    bool
+        fresh_identity; /* blank machine-id, drop random seeds and DHCP leases, new SSH host keys at first boot */
 } GuestEdit;
 
 /**
  * guest_customize: apply @edits (@n of them) in ONE appliance launch, one disk at a time: clones of an image carry
  * the same LVM, btrfs and XFS identities, so the LVM filter is set to the disk at hand and everything is unmounted
  * before the next. All disks must hold the same image (inspection is done on the first and applied to the rest).
- * On failure disks may be half edited: the caller throws them away.
+ * A user, key, password or host name that cannot be right is BASE_ERROR_USAGE before anything starts. On failure
+ * disks may be half edited: the caller throws them away.
+ * @progress: (nullable): gets one unit per finished guest
  * @out_reason: as in guest_inspect()
  */
-bool guest_customize(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress, char **out_reason,
-                     GError **error);
+bool guest_customize(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress,
+                     char **out_reason, GError **error);
 
 /** guest_edit_needs_appliance: whether the edit asks for anything at all. */
 bool guest_edit_needs_appliance(const GuestEdit *edit);

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The libguestfs appliance: launch it with some disks, talk to it with GErrors, and close it without losing writes. */
+#pragma once
+
+#include "guest/guest.h"
+
+#include <guestfs.h>
+
+/** Appliance: (nullable) an open handle; freeing it without appliance_finish() drops what was not written yet. */
+typedef guestfs_h Appliance;
+void appliance_free(Appliance *appliance);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Appliance, appliance_free)
+
+typedef struct {
+    const char *path;
+    DiskFormat format;
+} ApplianceDisk;
+
+/* One virtio-scsi bus takes 255; the names end with one letter up to here, and a batch bounds the appliance's memory. */
+#define APPLIANCE_MAX_DISKS 25u
+
+/**
+ * appliance_launch: start an appliance with @disks, in their order: /dev/sda, /dev/sdb ...
+ * @accel: AUTO probes; a launch that fails under a KVM which was not asked for by name is repeated without it
+ * @out_reason: (transfer full) (nullable): why it runs without KVM; untouched where it was set already
+ */
+Appliance *appliance_launch(const ApplianceDisk *disks, unsigned n, bool is_read_only, GuestAccel accel,
+                            char **out_reason, GError **error);
+
+/** appliance_disk: the name of disk number @index inside the appliance, "/dev/sda". (transfer full) */
+char *appliance_disk(unsigned index);
+
+/** appliance_finish: unmount and shut down: the last moment at which a failed write is reported. */
+bool appliance_finish(Appliance *appliance, const char *label, GError **error);
+
+/**
+ * appliance_fail: turn libguestfs's last error into "@label: cannot @what: ...". After Ctrl-C, which also ends the
+ * appliance, it is BASE_ERROR_INTERRUPTED. Returns: false always
+ */
+bool appliance_fail(Appliance *appliance, const char *label, const char *what, GError **error);
+
+/**
+ * appliance_read: (transfer full) a small text file of the mounted guest; "" where it does not exist.
+ * Refuses more than APPLIANCE_MAX_FILE bytes, and a NUL byte.
+ */
+char *appliance_read(Appliance *appliance, const char *path, const char *label, GError **error);
+#define APPLIANCE_MAX_FILE (1u << 20) /* libguestfs's own limit for one message is 4 MiB */

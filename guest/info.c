@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The GuestInfo record: its mounts and its end. */
+#include "guest/layout.h"
+
+#include <string.h>
+
+static void
+mount_free(GuestMount *mount)
+{
+    g_free(mount->device);
+    g_free(mount->path);
+    g_free(mount);
+}
+
+void
+layout_add_mount(GuestInfo *info, const char *device, const char *path)
+{
+    GuestMount *mount = g_new0(GuestMount, 1);
+
+    mount->device = g_strdup(device);
+    mount->path = g_strdup(path);
+    if (info->mounts == NULL)
+        info->mounts = g_ptr_array_new_with_free_func((GDestroyNotify)mount_free);
+    g_ptr_array_add(info->mounts, mount);
+}
+
+static int
+by_length(gconstpointer a, gconstpointer b)
+{
+    const GuestMount *first = *(GuestMount *const *)a, *second = *(GuestMount *const *)b;
+    size_t first_length = strlen(first->path), second_length = strlen(second->path);
+
+    return (first_length > second_length) - (first_length < second_length);
+}
+
+void
+layout_sort_mounts(GuestInfo *info)
+{
+    g_ptr_array_sort(info->mounts, by_length);
+}
+
+void
+guest_info_free(GuestInfo *info)
+{
+    if (info == NULL)
+        return;
+    g_free(info->type);
+    g_free(info->distro);
+    g_free(info->product);
+    g_free(info->osinfo);
+    g_free(info->arch);
+    g_free(info->root);
+    g_free(info->root_fs);
+    g_free(info->expand);
+    g_free(info->lvexpand);
+    g_free(info->package_manager);
+    g_free(info->hostname);
+    g_clear_pointer(&info->mounts, g_ptr_array_unref);
+    g_free(info);
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Where a Linux system lies on ONE of the appliance's disks. libguestfs's own inspection looks at all disks at once,
+ * which for N clones is N times the work and N roots; so the few facts that edits need are found here.
+ */
+#pragma once
+
+#include "guest/appliance.h"
+
+typedef struct {
+    GuestInfo *info; /* of edits' use alone: no osinfo, product, arch or package manager */
+    bool has_lvm;    /* the disk has a physical volume: set the filter before touching another clone */
+} Layout;
+void layout_clear(Layout *layout);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Layout, layout_clear)
+
+/**
+ * layout_read: find the one Linux root on @disk ("/dev/sda"). LVM sees @disk alone afterwards if it has any.
+ * Nothing stays mounted.
+ */
+bool layout_read(Appliance *appliance, const char *disk, const char *label, Layout *out_layout,
+                 GError **error);
+
+/** layout_find_expand: fill @info->expand and lvexpand from @info->root. */
+bool layout_find_expand(Appliance *appliance, GuestInfo *info, const char *label, GError **error);
+
+/** layout_read_files: fill has_cloud_init, has_selinux and hostname from the mounted guest. */
+bool layout_read_files(Appliance *appliance, GuestInfo *info, const char *label, GError **error);
+
+/** layout_add_mount: append a mount; layout_sort_mounts: into the order to mount them, "/" first. */
+void layout_add_mount(GuestInfo *info, const char *device, const char *path);
+void layout_sort_mounts(GuestInfo *info);
