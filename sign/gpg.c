@@ -141,10 +141,10 @@ sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error)
 }
 
 GPtrArray *
-sign_gpg_list(Gpg *gpg, bool is_secret, GError **error)
+sign_gpg_list(Gpg *gpg, GError **error)
 {
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
-    gpgme_error_t code = gpgme_op_keylist_start(gpg->context, NULL, is_secret);
+    gpgme_error_t code = gpgme_op_keylist_start(gpg->context, NULL, 0);
 
     while (code == 0) {
         g_auto(Key) key = NULL;

@@ -42,10 +42,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Gpg, sign_gpg_free)
 
 bool sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error);
 
-/** sign_gpg_list: (transfer full) (element-type utf8) the primary fingerprints in the home, public or secret
- * keys.
- */
-GPtrArray *sign_gpg_list(Gpg *gpg, bool is_secret, GError **error);
+/** sign_gpg_list: (transfer full) (element-type utf8) the primary fingerprints of the home's public keys. */
+GPtrArray *sign_gpg_list(Gpg *gpg, GError **error);
 
 bool sign_gpg_delete(Gpg *gpg, const char *fingerprint, GError **error);
 

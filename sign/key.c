@@ -6,6 +6,7 @@
 #include "sign/home.h"
 #include "sign/sign.h"
 
+#define LOCK_NAME "virt-depot.lock"
 #define DEFAULT_SIGNATURE_DAYS 14u /* until sign_index() writes what it was asked for */
 
 /* AgentGuard: ends the home's agent when the scope ends, whatever the outcome. */
@@ -54,28 +55,35 @@ sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigne
     return g_steal_pointer(&fingerprint);
 }
 
+/* has_secret: whether the agent, once started, would find anything. */
+static bool
+has_secret(const char *home)
+{
+    g_autofree char *path = g_build_filename(home, "private-keys-v1.d", NULL);
+    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
+
+    return dir != NULL && g_dir_read_name(dir) != NULL;
+}
+
 char *
 sign_key_fingerprint(const char *home, GError **error)
 {
     g_autoptr(Gpg) gpg = NULL;
     g_autoptr(GPtrArray) list = NULL;
-    g_auto(AgentGuard) guard = NULL;
 
     if (!sign_home_check_path(home, error))
         return NULL;
-    if (!g_file_test(home, G_FILE_TEST_IS_DIR)) {
+    if (!g_file_test(home, G_FILE_TEST_IS_DIR) || !has_secret(home)) {
         error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: there is no signing key", home);
         return NULL;
     }
+    /* The public list: the secret one would start an agent, and the home holds nothing but our own key. */
     gpg = sign_gpg_open(home, error);
-    if (gpg == NULL)
-        return NULL;
-    guard = home;
-    list = sign_gpg_list(gpg, true, error);
+    list = gpg != NULL ? sign_gpg_list(gpg, error) : NULL;
     if (list == NULL)
         return NULL;
     if (list->len != 1) {
-        error_set(error, "%s: holds %u signing keys where exactly one is expected", home, list->len);
+        error_set(error, "%s: holds %u keys where exactly one is expected", home, list->len);
         return NULL;
     }
     return g_strdup(g_ptr_array_index(list, 0));
@@ -101,15 +109,18 @@ bool
 sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_clear, GBytes **out_detached,
            GError **error)
 {
-    g_autofree char *fingerprint = NULL;
+    /* Also makes sure that "the default key" is one and only. */
+    g_autofree char *fingerprint = sign_key_fingerprint(home, error);
+    g_autofree char *lock_path = g_build_filename(home, LOCK_NAME, NULL);
+    g_auto(Fd) lock = -1;
     g_autoptr(Gpg) gpg = NULL;
     g_autoptr(GBytes) clear = NULL;
     g_autoptr(GBytes) detached = NULL;
     g_auto(AgentGuard) guard = NULL;
 
-    /* Also makes sure that "the default key" is one and only. */
-    fingerprint = sign_key_fingerprint(home, error);
-    if (fingerprint == NULL || !sign_home_write_signing_conf(home, valid_days, error))
+    /* One at a time: the agent that we end must not be the one that somebody else signs with. */
+    lock = fingerprint != NULL ? file_lock(lock_path, true, error) : -1;
+    if (lock < 0 || !sign_home_write_signing_conf(home, valid_days, error))
         return false;
     gpg = sign_gpg_open(home, error);
     if (gpg == NULL)
@@ -128,7 +139,7 @@ sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_cle
 static char *
 select_in(Gpg *gpg, const char *wanted, GError **error)
 {
-    g_autoptr(GPtrArray) list = sign_gpg_list(gpg, false, error);
+    g_autoptr(GPtrArray) list = sign_gpg_list(gpg, error);
 
     if (list == NULL)
         return NULL;

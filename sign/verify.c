@@ -88,7 +88,7 @@ import_pinned(Gpg *gpg, GBytes *keys, const char *const *pins, const char *name,
 
     if (!sign_gpg_import(gpg, keys, error))
         return false;
-    list = sign_gpg_list(gpg, false, error);
+    list = sign_gpg_list(gpg, error);
     if (list == NULL)
         return false;
     for (guint i = 0; i < list->len; i++) {

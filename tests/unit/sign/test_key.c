@@ -68,6 +68,31 @@ a_new_key_signs_what_its_fingerprint_verifies(void **state G_GNUC_UNUSED)
 }
 
 static void
+only_the_publisher_accepts_his_expired_signature(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("h");
+    g_autofree char *pin = NULL;
+    const char *pins[] = {NULL, NULL};
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+    g_autoptr(GBytes) evil = g_bytes_new_static("evil", 4);
+    g_autoptr(GBytes) keys = NULL;
+    g_autoptr(GBytes) signature = NULL;
+    g_autoptr(SignVerified) own = NULL;
+
+    gpg_do("--faked-system-time 20200101T000000! --quick-gen-key old ed25519 sign never");
+    fixture_write("text", TEXT, strlen(TEXT));
+    gpg_do(
+        "--faked-system-time 20200102T000000! --default-sig-expire 1d --output signature --detach-sign text");
+    signature = fixture_read("signature");
+    pins[0] = pin = key_fingerprint("old");
+    keys = key_export("=old");
+    assert_null(sign_verify_detached(text, signature, keys, pins, "x", NULL));
+    own = sign_verify_own(home, text, signature, "x", NULL);
+    assert_non_null(own);
+    assert_null(sign_verify_own(home, evil, signature, "x", NULL));
+}
+
+static void
 blanks_that_separate_paragraphs_survive_signing(void **state G_GNUC_UNUSED)
 {
     g_autofree char *home = fixture_path("k/blanks");
@@ -196,6 +221,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_key_signs_what_its_fingerprint_verifies),
+        cmocka_unit_test(
+            only_the_publisher_accepts_his_expired_signature), /* while it is the home's only key */
         cmocka_unit_test(blanks_that_separate_paragraphs_survive_signing),
         cmocka_unit_test(a_home_that_exists_is_left_alone),
         cmocka_unit_test(a_home_too_long_for_a_socket_is_refused),
