@@ -354,12 +354,13 @@ describe(Transfer *transfer, CURLcode code, GError **error)
                        transfer->message[0] != '\0' ? transfer->message : curl_easy_strerror(code));
 }
 
-/* Before retry number @failures: 1, 2, 4 ... times the limit's pause, or what the server asks for. */
+/* After failure number @failures in a row, 0 after progress: 1, 1, 2, 4 ... times the limit's pause, or what the
+ * server asks for. */
 static void
 pause_before_retry(Transfer *transfer, unsigned failures)
 {
     curl_off_t asked = 0;
-    uint64_t ms = (uint64_t)transfer->limits->retry_ms << (failures - 1);
+    uint64_t ms = (uint64_t)transfer->limits->retry_ms << (MAX(failures, 1) - 1);
 
     curl_easy_getinfo(transfer->curl, CURLINFO_RETRY_AFTER, &asked);
     if (asked > 0 && transfer->limits->retry_ms > 0)
@@ -397,12 +398,9 @@ run(Transfer *transfer, GError **error)
         if (code == CURLE_OK &&
             (transfer->is_not_modified || transfer->size == 0 || transfer->have == transfer->size))
             return true;
-        if (transfer->have > best) {
-            best = transfer->have;
-            failures = 0;
-        }
-        if ((code != CURLE_OK && !is_transient(code, status)) ||
-            ++failures > transfer->limits->max_failures) {
+        failures = transfer->have > best ? 0 : failures + 1;
+        best = MAX(best, transfer->have);
+        if ((code != CURLE_OK && !is_transient(code, status)) || failures > transfer->limits->max_failures) {
             describe(transfer, code, error);
             return false;
         }
