@@ -15,7 +15,8 @@
 typedef struct {
     const char *root;          /* the folder that is served */
     const char *const *listen; /* NULL-ended "ADDRESS:PORT", port 0 for any free one; NULL: the default */
-    const char *port_file;     /* gets one bound port a line, in the order of @listen; may be NULL */
+    const char
+        *port_file; /* gets one bound port a line, in the order of @listen; removed in the end; or NULL */
     const char *access_log;    /* a file to append to, "-" for stdout; NULL: no log */
     unsigned threads;          /* default: one a CPU */
     unsigned max_connections;  /* default: 10,000, or what the limit of open files allows */

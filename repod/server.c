@@ -26,6 +26,7 @@ struct RepodServer {
     Fd signals;
     struct event *stop;
     GString *uris;
+    const char *port_file; /* once it is written */
     sigset_t old_mask;
     bool has_mask;
 };
@@ -191,6 +192,8 @@ repod_free(RepodServer *server)
 {
     if (server == NULL)
         return;
+    if (server->port_file != NULL)
+        file_remove(server->port_file, NULL);
     if (server->stop != NULL)
         event_free(server->stop);
     g_ptr_array_unref(server->workers);

@@ -412,6 +412,7 @@ def test_several_addresses_and_ipv6(folder, tmp_path):
             client.sendall(request("/index.asc"))
             assert Answer(client.makefile("rb")).body == TEXT
         assert server.stop() == 0
+        assert not server.port_file.exists()
 
 
 def test_a_port_that_another_server_has_is_refused(server, folder, tmp_path):
