@@ -2,13 +2,22 @@
 /* The header comments of an index text: "# repo-id: ...", "# version: ...". */
 #include "index/header.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 bool
 index_number_parse(const char *text, uint64_t *out_number)
 {
     return g_ascii_isdigit(*text) && g_ascii_string_to_unsigned(text, 10, 0, INT64_MAX, out_number, NULL);
+}
+
+static int
+digits(const char *text, int n)
+{
+    int number = 0;
+
+    for (int i = 0; i < n; i++)
+        number = number * 10 + g_ascii_digit_value(text[i]);
+    return number;
 }
 
 /* 2026-11-22T19:00:00Z and nothing else. */
@@ -21,8 +30,8 @@ parse_time(const char *text, int64_t *out_time)
     for (size_t i = 0; i < sizeof(PATTERN); i++) /* with the final NUL */
         if (PATTERN[i] == 'd' ? !g_ascii_isdigit(text[i]) : text[i] != PATTERN[i])
             return false;
-    time = g_date_time_new_utc(atoi(text), atoi(text + 5), atoi(text + 8), atoi(text + 11), atoi(text + 14),
-                               atoi(text + 17));
+    time = g_date_time_new_utc(digits(text, 4), digits(text + 5, 2), digits(text + 8, 2),
+                               digits(text + 11, 2), digits(text + 14, 2), digits(text + 17, 2));
     if (time == NULL || g_date_time_to_unix(time) <= 0)
         return false;
     *out_time = g_date_time_to_unix(time);
