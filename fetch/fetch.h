@@ -26,7 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchImage, fetch_image_free)
  * @ref: "NAME" or "SOURCE/NAME"
  * @arch: (nullable) NULL: this host's
  * @out_warnings: (element-type utf8) (transfer full) (nullable): sources that could not be reached, an expired index
- * Errors: BASE_ERROR_NOT_FOUND, _UNTRUSTED, _UNAVAILABLE, _INTERRUPTED
+ * An image that this host verified before is used, with a warning, where its source cannot be reached, is refused or
+ * has expired; not where the source answers and no longer offers it.
+ * Errors: BASE_ERROR_USAGE, _NOT_FOUND, _UNTRUSTED, _UNAVAILABLE, _INTERRUPTED
  */
 FetchImage *fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError **error);
 

@@ -224,7 +224,7 @@ test_a_hundred_thousand_entries_take_linear_time(void **state G_GNUC_UNUSED)
     assert_int_equal(index->entries->len, 100000);
     print_message("%.2f s for %zu bytes\n", (double)(g_get_monotonic_time() - start) / 1e6, text->len);
     /* Generous: quadratic time would be minutes, and this also runs under sanitizers on a busy machine. */
-    assert_true(g_get_monotonic_time() - start < 10 * G_USEC_PER_SEC);
+    assert_true(g_get_monotonic_time() - start < 60 * G_USEC_PER_SEC);
 }
 
 static void

@@ -72,6 +72,14 @@ player_stop(Player *player)
 
 #define HEAD(status, headers) "HTTP/1.1 " status "\r\nConnection: close\r\n" headers "\r\n"
 
+static bool
+has_text(GBytes *body, const char *text)
+{
+    g_autoptr(GBytes) expected = g_bytes_new(text, strlen(text));
+
+    return g_bytes_equal(body, expected);
+}
+
 static void
 test_a_small_file_is_taken_or_refused(void **state G_GNUC_UNUSED)
 {
@@ -134,10 +142,8 @@ test_a_small_file_is_taken_or_refused(void **state G_GNUC_UNUSED)
 
         player_start(&player, CASES[i].answers);
         is_ok = net_get(player.url, 10, NULL, &QUICK, &reply, &error);
-        if (is_ok != (CASES[i].body != NULL) || (is_ok && g_strcmp0(reply.etag, CASES[i].etag) != 0) ||
-            (is_ok &&
-             (g_bytes_get_size(reply.body) != strlen(CASES[i].body) ||
-              memcmp(g_bytes_get_data(reply.body, NULL), CASES[i].body, strlen(CASES[i].body)) != 0)) ||
+        if (is_ok != (CASES[i].body != NULL) ||
+            (is_ok && (g_strcmp0(reply.etag, CASES[i].etag) != 0 || !has_text(reply.body, CASES[i].body))) ||
             (!is_ok && (!g_error_matches(error, BASE_ERROR, (gint)CASES[i].code) ||
                         !g_str_has_prefix(error->message, player.url))))
             fail_msg("case %zu: %s", i, error == NULL ? "accepted" : error->message);
