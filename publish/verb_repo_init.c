@@ -92,7 +92,7 @@ run(int argc G_GNUC_UNUSED, char **argv, GError **error)
     g_autofree char *user_id = choose_user_id(option_user_id, argv[0], error);
     g_autoptr(PublishRepo) repo = NULL;
     g_autoptr(Index) index = index_new();
-    SignKeyKind kind;
+    SignKeyKind kind = SIGN_KEY_ED25519;
 
     if (user_id == NULL || !parse_key_type(option_key_type, &kind, error))
         return false;
