@@ -201,8 +201,8 @@ plan_identity(Plan *plan, const GuestInfo *info)
         g_autofree char *unit = g_strconcat(units, KEYS_UNIT, NULL);
         g_autofree char *wanted = g_strconcat(units, "multi-user.target.wants/", KEYS_UNIT, NULL);
 
+        add(plan, PLAN_ENABLE, what, wanted, unit, NULL); /* makes the folders, too */
         add(plan, PLAN_WRITE, what, unit, KEYS_UNIT_TEXT, NULL);
-        add(plan, PLAN_ENABLE, what, wanted, unit, NULL);
     }
 }
 

@@ -153,8 +153,8 @@ only_debians_without_cloud_init_get_a_unit_for_host_keys(void **state)
 {
     static const char fresh[] = "remove *, replace /etc/machine-id, link /var/lib/dbus/machine-id";
     static const char unit[] =
-        ", write /etc/systemd/system/virt-depot-ssh-keys.service"
-        ", enable /etc/systemd/system/multi-user.target.wants/virt-depot-ssh-keys.service";
+        ", enable /etc/systemd/system/multi-user.target.wants/virt-depot-ssh-keys.service"
+        ", write /etc/systemd/system/virt-depot-ssh-keys.service";
     static const struct {
         const char *distro;
         bool has_cloud_init, has_unit;
