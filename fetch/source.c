@@ -81,7 +81,6 @@ source_path(const char *name, const char *suffix)
 static bool
 read_flag(GKeyFile *file, const char *key, bool *out_flag, GError **error)
 {
-    g_autoptr(GError) problem = NULL;
     g_autofree char *text = g_key_file_get_string(file, GROUP, key, NULL);
 
     *out_flag = false;
