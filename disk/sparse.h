@@ -10,8 +10,8 @@
 bool disk_sparse_is_zero(const uint8_t *data, size_t size);
 
 /**
- * disk_sparse_next_data: the first data extent at or after @from and before @end. Where the kernel knows of no holes, as for a
- * block device, everything is data. Returns: false where only a hole is left
+ * disk_sparse_next_data: the first data extent at or after @from and before @end. Where the kernel knows of no
+ * holes, as for a block device, everything is data. Returns: false where only a hole is left
  */
 bool disk_sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_start, uint64_t *out_end);
 
