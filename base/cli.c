@@ -20,6 +20,8 @@ cli_set_quiet(bool quiet)
     is_quiet = quiet;
 }
 
+static void say(const char *prefix, const char *format, va_list args) G_GNUC_PRINTF(2, 0);
+
 static void
 say(const char *prefix, const char *format, va_list args)
 {

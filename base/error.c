@@ -6,6 +6,8 @@
 
 G_DEFINE_QUARK(virt - depot - error, base_error)
 
+static bool set_va(GError **error, BaseError code, const char *format, va_list args) G_GNUC_PRINTF(3, 0);
+
 static bool
 set_va(GError **error, BaseError code, const char *format, va_list args)
 {

@@ -2,6 +2,8 @@
 /* Files by path: atomic writes, trees, locks, opening beneath a folder. */
 #include "base/file.h"
 
+#include "base/interrupt.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -181,8 +183,11 @@ file_lock(const char *path, bool wait, GError **error)
             return -1;
         }
         while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0) {
-            if (errno == EINTR)
-                continue;
+            if (errno == EINTR) { /* Ctrl-C ends the wait, anything else does not */
+                if (interrupt_check(error))
+                    continue;
+                return -1;
+            }
             if (errno == EWOULDBLOCK)
                 error_set_code(error, BASE_ERROR_EXISTS, "%s: held by another process", path);
             else

@@ -17,6 +17,9 @@ if(VD_SANITIZE)
   add_compile_options(-fsanitize=${VD_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${VD_SANITIZE})
 endif()
+if(VD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link) # coverage of the libraries, not of the targets alone
+endif()
 if(VD_HARDEN)
   add_compile_options(-O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fstack-clash-protection
                       -fcf-protection -ftrivial-auto-var-init=zero -fPIE)

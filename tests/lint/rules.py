@@ -47,6 +47,8 @@ def sources(root):
 
 def _local(name, folder, target):
     parts = target.split("/")
+    if folder == "tests" and len(parts) == 1:
+        return None  # a fixture beside the test
     if len(parts) != 2 or parts[0] not in FOLDERS:
         return f'"{target}": includes start at the project root with a folder\'s name'
     to, header = parts
@@ -62,7 +64,9 @@ def _local(name, folder, target):
 def _foreign(name, target):
     for prefix, allowed in WALLS.items():
         if target == prefix or (prefix.endswith("/") and target.startswith(prefix)):
-            if any(name == a or (a.endswith("/") and name.startswith(a)) for a in allowed):
+            # A folder's unit tests stand inside its wall.
+            inside = name.removeprefix("tests/unit/")
+            if any(inside == a or (a.endswith("/") and (inside.startswith(a) or name.startswith(a))) for a in allowed):
                 return None
             return f"<{target}> is walled in by {', '.join(allowed)}"
     if target.startswith(SYSTEM_PREFIXES) or (target.endswith(".h") and target[:-2] in SYSTEM):
