@@ -30,8 +30,9 @@ typedef struct RepodServer RepodServer;
 
 /**
  * repod_new: open the folder, listen on every address and write the port file: clients can connect when this
- * returns. From here until repod_free() SIGTERM and SIGINT are blocked and SIGPIPE is ignored in this
- * process. Errors: BASE_ERROR_USAGE for an address that cannot be read
+ * returns. From here on SIGTERM and SIGINT are blocked and SIGPIPE is ignored in this process.
+ *
+ * Errors: BASE_ERROR_USAGE for an address that cannot be read
  */
 RepodServer *repod_new(const RepodOptions *options, GError **error);
 void repod_free(RepodServer *server);

@@ -24,11 +24,9 @@ struct RepodServer {
     GPtrArray *workers;
     Fd log;
     Fd signals;
-    struct event *stop;
+    GPtrArray *signal_events; /* one a worker */
     GString *uris;
-    const char *port_file; /* once it is written */
-    sigset_t old_mask;
-    bool has_mask;
+    const char *port_file; /* to remove in the end */
 };
 
 /* A connection that sends a file has two descriptors. */
@@ -105,9 +103,9 @@ listen_on(RepodServer *server, const char *text, GString *ports, GError **error)
 }
 
 static void
-stop(RepodServer *server, StopLevel level)
+stop(RepodServer *server)
 {
-    atomic_store(&server->shared.stop_level, level);
+    atomic_fetch_add(&server->shared.stop_level, 1);
     for (guint i = 0; i < server->workers->len; i++)
         worker_wake(server->workers->pdata[i]);
 }
@@ -119,27 +117,34 @@ on_signal(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
     struct signalfd_siginfo info;
 
     if (read(fd, &info, sizeof info) == sizeof info)
-        stop(server, atomic_load(&server->shared.stop_level) == STOP_NOT ? STOP_GRACEFULLY : STOP_NOW);
+        stop(server);
 }
 
-/* Signals become a descriptor that the first worker watches: no handler runs in any thread. */
+/* Signals become a descriptor: no handler runs in any thread. Every worker watches it, since after the first signal
+ * any of them may be the last one that still has work. */
 static bool
 watch_signals(RepodServer *server, GError **error)
 {
-    Worker *first = server->workers->pdata[0];
     sigset_t set;
 
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     signal(SIGPIPE, SIG_IGN); /* sendfile() has no MSG_NOSIGNAL */
-    server->has_mask = pthread_sigmask(SIG_BLOCK, &set, &server->old_mask) == 0;
-    server->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (!server->has_mask || server->signals < 0)
+    errno = pthread_sigmask(SIG_BLOCK, &set, NULL);
+    server->signals = errno == 0 ? signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC) : -1;
+    if (server->signals < 0)
         return error_set_errno(error, "cannot watch for signals");
-    server->stop = event_new(first->base, server->signals, EV_READ | EV_PERSIST, on_signal, server);
-    if (server->stop == NULL || event_add(server->stop, NULL) < 0)
-        return error_set(error, "cannot watch for signals");
+    for (guint i = 0; i < server->workers->len; i++) {
+        Worker *worker = server->workers->pdata[i];
+        struct event *event =
+            event_new(worker->base, server->signals, EV_READ | EV_PERSIST, on_signal, server);
+
+        g_assert(event != NULL);
+        g_ptr_array_add(server->signal_events, event);
+        if (event_add(event, NULL) < 0)
+            return error_set(error, "cannot watch for signals");
+    }
     return true;
 }
 
@@ -167,8 +172,10 @@ start(RepodServer *server, const RepodOptions *options, GError **error)
             return false;
     if (!watch_signals(server, error) || !worker_listen(server->workers->pdata[0], error))
         return false;
-    return options->port_file == NULL ||
-           file_write_atomic(options->port_file, ports->str, ports->len, 0644, error);
+    if (options->port_file == NULL)
+        return true;
+    server->port_file = options->port_file;
+    return file_write_atomic(options->port_file, ports->str, ports->len, 0644, error);
 }
 
 RepodServer *
@@ -183,6 +190,7 @@ repod_new(const RepodOptions *options, GError **error)
     server->shared.write_timeout = timeout(options->write_timeout_ms, 60);
     server->shared.stop_timeout = timeout(options->stop_timeout_ms, 30);
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
+    server->signal_events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     server->uris = g_string_new(NULL);
     return start(server, options, error) ? g_steal_pointer(&server) : NULL;
 }
@@ -194,14 +202,11 @@ repod_free(RepodServer *server)
         return;
     if (server->port_file != NULL)
         file_remove(server->port_file, NULL);
-    if (server->stop != NULL)
-        event_free(server->stop);
+    g_ptr_array_unref(server->signal_events);
     g_ptr_array_unref(server->workers);
     fd_close(server->shared.root_fd);
     fd_close(server->log);
     fd_close(server->signals);
-    if (server->has_mask)
-        pthread_sigmask(SIG_SETMASK, &server->old_mask, NULL);
     g_string_free(server->uris, TRUE);
     g_free(server);
 }
@@ -224,7 +229,7 @@ serve(size_t item, G_GNUC_UNUSED unsigned thread, void *context, GError **error)
         return true;
     is_ok = (item == 0 || worker_listen(worker, error)) && worker_run(worker, error);
     if (!is_ok)
-        stop(server, STOP_GRACEFULLY);
+        stop(server);
     return is_ok;
 }
 

@@ -122,10 +122,10 @@ on_wake(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
 {
     Worker *worker = data;
     eventfd_t count;
-    int level = atomic_load(&worker->shared->stop_level);
+    unsigned level = atomic_load(&worker->shared->stop_level);
 
     (void)eventfd_read(fd, &count);
-    if (level == STOP_NOW)
+    if (level >= STOP_NOW)
         worker->is_done = true;
     else if (level == STOP_GRACEFULLY && !worker->is_stopping)
         stop_gracefully(worker);

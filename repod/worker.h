@@ -20,7 +20,7 @@ typedef struct {
     struct timeval write_timeout;
     struct timeval stop_timeout;
     atomic_uint n_connections;
-    atomic_int stop_level; /* of StopLevel; it only rises */
+    atomic_uint stop_level; /* StopLevel, one up with each signal */
 } Shared;
 
 typedef enum { STOP_NOT, STOP_GRACEFULLY, STOP_NOW } StopLevel;
