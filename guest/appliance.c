@@ -9,7 +9,9 @@
 #include "base/paths.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* libguestfs asks for 1280 MB, which it needs for big fscks and package installs; edits do not. */
 #define MEMORY_MB 768
@@ -40,16 +42,27 @@ appliance_fail(Appliance *appliance, const char *label, const char *what, GError
     return error_set(error, "%s: cannot %s: %s", label, what, text != NULL ? text : "unknown error");
 }
 
-/* Console output arrives all through the launch, which no other call can break off. */
+/*
+ * Console output arrives all through the launch, which no libguestfs call can break off: guestfs_get_pid() works only
+ * after it. While it runs, this thread's children are libguestfs's own: qemu and its recovery process.
+ */
 static void
-on_console(guestfs_h *g, void *opaque G_GNUC_UNUSED, uint64_t event G_GNUC_UNUSED, int handle G_GNUC_UNUSED,
-           int flags G_GNUC_UNUSED, const char *text G_GNUC_UNUSED, size_t size G_GNUC_UNUSED,
-           const uint64_t *array G_GNUC_UNUSED, size_t array_size G_GNUC_UNUSED)
+on_console(guestfs_h *g G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED, uint64_t event G_GNUC_UNUSED,
+           int handle G_GNUC_UNUSED, int flags G_GNUC_UNUSED, const char *text G_GNUC_UNUSED,
+           size_t size G_GNUC_UNUSED, const uint64_t *array G_GNUC_UNUSED, size_t array_size G_GNUC_UNUSED)
 {
-    int pid = interrupt_signal() != 0 ? guestfs_get_pid(g) : -1;
+    g_autofree char *path = NULL, *list = NULL;
+    g_auto(GStrv) pids = NULL;
 
-    if (pid > 0)
-        kill(pid, SIGTERM);
+    if (interrupt_signal() == 0)
+        return;
+    path = g_strdup_printf("/proc/self/task/%d/children", (int)gettid());
+    if (!g_file_get_contents(path, &list, NULL, NULL))
+        return;
+    pids = g_strsplit(g_strstrip(list), " ", -1);
+    for (unsigned i = 0; pids[i] != NULL; i++)
+        if (pids[i][0] != '\0')
+            kill((pid_t)strtol(pids[i], NULL, 10), SIGTERM);
 }
 
 static Appliance *

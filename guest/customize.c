@@ -13,12 +13,20 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+/* Batch: what the disks of one call have in common. */
+typedef struct {
+    Layout layout;   /* of the very first disk; empty until it was read */
+    GrowTable table; /* likewise */
+    char *first;     /* the name that the layout knows its disk by */
+} Batch;
+
+/* The filter's call also closes the volumes of the disk before and opens those of this one. */
 static bool
 select_disk(Appliance *g, const char *disk, const char *label, GError **error)
 {
     const char *filter[] = {disk, NULL};
 
-    if (guestfs_vg_activate_all(g, 0) == -1 || guestfs_lvm_set_filter(g, (char *const *)filter) == -1)
+    if (guestfs_lvm_set_filter(g, (char *const *)filter) == -1)
         return appliance_fail(g, label, "turn LVM to this disk", error);
     return true;
 }
@@ -39,27 +47,42 @@ mount_all(Appliance *g, const GuestInfo *info, const char *first, const char *di
 }
 
 static bool
-grow(Appliance *g, const GuestInfo *info, const char *first, const char *disk, const char *label,
-     GError **error)
+disk_size(const char *path, uint64_t *out_size, GError **error)
 {
-    g_autofree char *expand = info->expand != NULL ? plan_device(info->expand, first, disk) : NULL;
-    g_autofree char *root = plan_device(info->root, first, disk);
+    g_auto(Fd) fd = open(path, O_RDONLY | O_CLOEXEC);
+    g_auto(DiskInfo) info = {0};
 
-    return grow_disk(g, disk, expand, info->lvexpand, root, info->root_fs, label, error);
+    if (fd < 0)
+        return error_set_errno(error, "%s: cannot open", path);
+    if (!disk_probe(fd, path, &info, error))
+        return false;
+    *out_size = info.virtual_size;
+    return true;
+}
+
+static bool
+grow(Appliance *g, Batch *batch, const GuestEdit *edit, const char *disk, GError **error)
+{
+    const GuestInfo *info = batch->layout.info;
+    g_autofree char *expand = info->expand != NULL ? plan_device(info->expand, batch->first, disk) : NULL;
+    g_autofree char *root = plan_device(info->root, batch->first, disk);
+    GrowDisk target = {disk, expand, info->lvexpand, root, info->root_fs, 0, edit->label};
+
+    return disk_size(edit->path, &target.size, error) && grow_disk(g, &batch->table, &target, error);
 }
 
 /* customize_disk: the edit of one disk; LVM sees this one alone */
 static bool
-customize_disk(Appliance *g, const GuestEdit *edit, const GuestInfo *info, const char *first,
-               const char *disk, GError **error)
+customize_disk(Appliance *g, Batch *batch, const GuestEdit *edit, const char *disk, GError **error)
 {
+    const GuestInfo *info = batch->layout.info;
     g_autoptr(Plan) plan = plan_make(edit, info, error);
 
-    if (plan == NULL || (edit->grow && !grow(g, info, first, disk, edit->label, error)))
+    if (plan == NULL || (edit->grow && !grow(g, batch, edit, disk, error)))
         return false;
     if (plan->ops->len == 0)
         return true;
-    if (!mount_all(g, info, first, disk, edit->label, error) ||
+    if (!mount_all(g, info, batch->first, disk, edit->label, error) ||
         !apply_plan(g, plan, info->has_selinux, edit->label, error))
         return false;
     if (guestfs_umount_all(g) == -1)
@@ -78,11 +101,27 @@ sync_disk(const char *path, GError **error)
     return true;
 }
 
+/* customize_one: disk number @index of this launch, whatever it takes */
 static bool
-customize_batch(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress, Layout *layout,
+customize_one(Appliance *g, Batch *batch, const GuestEdit *edit, unsigned index, GError **error)
+{
+    g_autofree char *disk = appliance_disk(index);
+
+    if (!interrupt_check(error))
+        return false;
+    if (batch->layout.info == NULL) {
+        if (!layout_read(g, disk, edit->label, &batch->layout, error))
+            return false;
+    } else if (batch->layout.has_lvm && !select_disk(g, disk, edit->label, error)) {
+        return false;
+    }
+    return customize_disk(g, batch, edit, disk, error);
+}
+
+static bool
+customize_batch(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress, Batch *batch,
                 char **out_reason, GError **error)
 {
-    g_autofree char *first = appliance_disk(0);
     g_autofree ApplianceDisk *disks = g_new0(ApplianceDisk, n);
     g_autoptr(Appliance) g = NULL;
 
@@ -92,22 +131,10 @@ customize_batch(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *
     if (g == NULL)
         return false;
     for (unsigned i = 0; i < n; i++) {
-        g_autofree char *disk = appliance_disk(i);
-
-        if (!interrupt_check(error))
-            return false;
-        if (layout->info == NULL) {
-            if (!layout_read(g, disk, edits[i].label, layout, error))
-                return false;
-        } else if (layout->has_lvm && !select_disk(g, disk, edits[i].label, error)) {
-            return false;
-        }
-        if (!customize_disk(g, &edits[i], layout->info, first, disk, error))
+        if (!customize_one(g, batch, &edits[i], i, error))
             return false;
         progress_add(progress, 1);
     }
-    if (layout->has_lvm && guestfs_vg_activate_all(g, 0) == -1)
-        return appliance_fail(g, edits[n - 1].label, "close the logical volumes", error);
     if (!appliance_finish(g, edits[n - 1].label, error))
         return false;
     for (unsigned i = 0; i < n; i++)
@@ -120,17 +147,17 @@ bool
 guest_customize(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress, char **out_reason,
                 GError **error)
 {
-    g_auto(Layout) layout = {0};
+    g_autofree char *first = appliance_disk(0);
+    Batch batch = {.first = first};
+    bool ok = true;
 
     *out_reason = NULL;
     for (unsigned i = 0; i < n; i++)
         if (!plan_check(&edits[i], error))
             return false;
-    for (unsigned done = 0; done < n; done += APPLIANCE_MAX_DISKS) {
-        unsigned size = MIN(n - done, APPLIANCE_MAX_DISKS);
-
-        if (!customize_batch(edits + done, size, accel, progress, &layout, out_reason, error))
-            return false;
-    }
-    return true;
+    for (unsigned done = 0; done < n && ok; done += APPLIANCE_MAX_DISKS)
+        ok = customize_batch(edits + done, MIN(n - done, APPLIANCE_MAX_DISKS), accel, progress, &batch,
+                             out_reason, error);
+    layout_clear(&batch.layout);
+    return ok;
 }

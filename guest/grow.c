@@ -26,66 +26,60 @@ extended_number(Appliance *g, const char *disk, const struct guestfs_partition_l
     return 0;
 }
 
-/* check_last: whether nothing but @extended, which surrounds it, ends behind partition @number */
+/* find_end: where the partition ends; nothing but the extended partition around it may end later */
 static bool
-check_last(const struct guestfs_partition_list *list, int number, int extended, const char *label,
-           uint64_t *out_end, GError **error)
+find_end(GrowTable *table, const struct guestfs_partition_list *list, const char *label, GError **error)
 {
-    uint64_t end = 0;
-
     for (unsigned i = 0; i < list->len; i++)
-        if (list->val[i].part_num == number)
-            end = list->val[i].part_end;
+        if (list->val[i].part_num == table->number)
+            table->end = (int64_t)list->val[i].part_end;
     for (unsigned i = 0; i < list->len; i++)
-        if (list->val[i].part_start > end && list->val[i].part_num != extended)
+        if ((int64_t)list->val[i].part_start > table->end && list->val[i].part_num != table->extended)
             return error_set(error, "%s: partition %d cannot grow: partition %d lies behind it", label,
-                             number, list->val[i].part_num);
-    *out_end = end;
+                             table->number, list->val[i].part_num);
     return true;
 }
 
+/* Each of these calls runs a program in the appliance, so they are made for the first clone only. */
 static bool
-resize_partition(Appliance *g, const char *disk, int number, const struct guestfs_partition_list *list,
-                 const char *label, GError **error)
+read_table(Appliance *g, GrowTable *table, const GrowDisk *disk, GError **error)
 {
-    g_autofree char *table = guestfs_part_get_parttype(g, disk);
-    int64_t disk_bytes = guestfs_blockdev_getsize64(g, disk);
-    bool is_gpt = g_strcmp0(table, "gpt") == 0;
-    int extended = is_gpt || number < FIRST_LOGICAL ? 0 : extended_number(g, disk, list);
-    int64_t last;
-    uint64_t end;
-
-    if (table == NULL || disk_bytes == -1)
-        return appliance_fail(g, label, "read the partition table", error);
-    if (!check_last(list, number, extended, label, &end, error))
-        return false;
-    last = disk_bytes / SECTOR - 1 - (is_gpt ? GPT_TAIL_SECTORS : 0);
-    if (!is_gpt && last >= MBR_MAX_SECTORS)
-        last = MBR_MAX_SECTORS - 1;
-    if ((last + 1) * SECTOR - (int64_t)end - 1 < USEFUL_BYTES)
-        return true;
-    /* The backup GPT is still where the disk used to end. */
-    if (is_gpt && guestfs_part_expand_gpt(g, disk) == -1)
-        return appliance_fail(g, label, "move the backup partition table", error);
-    if (extended != 0 && guestfs_part_resize(g, disk, extended, last) == -1)
-        return appliance_fail(g, label, "grow the extended partition", error);
-    if (guestfs_part_resize(g, disk, number, last) == -1)
-        return appliance_fail(g, label, "grow the partition", error);
-    return true;
-}
-
-static bool
-grow_partition(Appliance *g, const char *disk, const char *partition, const char *label, GError **error)
-{
-    int number = guestfs_part_to_partnum(g, partition);
-    struct guestfs_partition_list *list = number != -1 ? guestfs_part_list(g, disk) : NULL;
+    g_autofree char *kind = guestfs_part_get_parttype(g, disk->disk);
+    struct guestfs_partition_list *list = kind != NULL ? guestfs_part_list(g, disk->disk) : NULL;
     bool ok;
 
-    if (list == NULL)
-        return appliance_fail(g, label, "list the partitions", error);
-    ok = resize_partition(g, disk, number, list, label, error);
+    table->number = list != NULL ? guestfs_part_to_partnum(g, disk->expand) : -1;
+    if (table->number == -1) {
+        if (list != NULL)
+            guestfs_free_partition_list(list);
+        return appliance_fail(g, disk->label, "read the partition table", error);
+    }
+    table->is_gpt = strcmp(kind, "gpt") == 0;
+    if (!table->is_gpt && table->number >= FIRST_LOGICAL)
+        table->extended = extended_number(g, disk->disk, list);
+    ok = find_end(table, list, disk->label, error);
     guestfs_free_partition_list(list);
+    table->is_read = ok;
     return ok;
+}
+
+static bool
+grow_partition(Appliance *g, const GrowTable *table, const GrowDisk *disk, GError **error)
+{
+    int64_t last = (int64_t)(disk->size / SECTOR) - 1 - (table->is_gpt ? GPT_TAIL_SECTORS : 0);
+
+    if (!table->is_gpt && last >= MBR_MAX_SECTORS)
+        last = MBR_MAX_SECTORS - 1;
+    if ((last + 1) * SECTOR - table->end - 1 < USEFUL_BYTES)
+        return true;
+    /* The backup GPT is still where the disk used to end. */
+    if (table->is_gpt && guestfs_part_expand_gpt(g, disk->disk) == -1)
+        return appliance_fail(g, disk->label, "move the backup partition table", error);
+    if (table->extended != 0 && guestfs_part_resize(g, disk->disk, table->extended, last) == -1)
+        return appliance_fail(g, disk->label, "grow the extended partition", error);
+    if (guestfs_part_resize(g, disk->disk, table->number, last) == -1)
+        return appliance_fail(g, disk->label, "grow the partition", error);
+    return true;
 }
 
 static bool
@@ -116,22 +110,23 @@ grow_ext(Appliance *g, const char *device, const char *label, GError **error)
 }
 
 bool
-grow_disk(Appliance *appliance, const char *disk, const char *expand, const char *lvexpand, const char *root,
-          const char *root_fs, const char *label, GError **error)
+grow_disk(Appliance *appliance, GrowTable *table, const GrowDisk *disk, GError **error)
 {
     Appliance *g = appliance;
 
-    if (expand != NULL && !grow_partition(g, disk, expand, label, error))
+    if (disk->expand != NULL && !table->is_read && !read_table(g, table, disk, error))
         return false;
-    if (lvexpand != NULL) {
-        if (guestfs_pvresize(g, expand) == -1)
-            return appliance_fail(g, label, "grow the physical volume", error);
-        if (guestfs_lvresize_free(g, lvexpand, 100) == -1)
-            return appliance_fail(g, label, "grow the logical volume", error);
+    if (disk->expand != NULL && !grow_partition(g, table, disk, error))
+        return false;
+    if (disk->lvexpand != NULL) {
+        if (guestfs_pvresize(g, disk->expand) == -1)
+            return appliance_fail(g, disk->label, "grow the physical volume", error);
+        if (guestfs_lvresize_free(g, disk->lvexpand, 100) == -1)
+            return appliance_fail(g, disk->label, "grow the logical volume", error);
     }
-    if (g_str_has_prefix(root_fs, "ext"))
-        return grow_ext(g, root, label, error);
-    if (strcmp(root_fs, "xfs") == 0 || strcmp(root_fs, "btrfs") == 0)
-        return grow_mounted(g, root, root_fs[0] == 'b', label, error);
-    return error_set(error, "%s: a file system of type '%s' cannot grow", label, root_fs);
+    if (g_str_has_prefix(disk->root_fs, "ext"))
+        return grow_ext(g, disk->root, disk->label, error);
+    if (strcmp(disk->root_fs, "xfs") == 0 || strcmp(disk->root_fs, "btrfs") == 0)
+        return grow_mounted(g, disk->root, disk->root_fs[0] == 'b', disk->label, error);
+    return error_set(error, "%s: a file system of type '%s' cannot grow", disk->label, disk->root_fs);
 }
