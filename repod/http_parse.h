@@ -51,7 +51,9 @@ HttpVerdict http_request_parse(const char *data, size_t size, HttpRequest *out);
 /**
  * http_path_decode: the path of a target in origin-form ("/blobs/x?query"), percent-decoded, without its
  * first slash, into @out_path of HTTP_MAX_PATH + 1 bytes. It becomes "" where a component is empty or starts
- * with a dot: such names are never served. Returns: 0, or the status of the refusal (400 or 414)
+ * with a dot: such names are never served.
+ *
+ * Returns: 0, or the status of the refusal (400 or 414)
  */
 int http_path_decode(HttpText target, char *out_path);
 

@@ -29,8 +29,10 @@ unsigned peer_port(const Peer *peer);
 /**
  * peer_bind: a bound socket that does not listen yet, non-blocking, with TCP_NODELAY for what it accepts. An
  * IPv6 socket takes IPv6 alone. @peer gets the port that the kernel chose, where it was 0.
+ *
  * @is_first: of several sockets on this address. The first one fails where another program listens; the
- * others share the address with it, and with this process only in so far as SO_REUSEPORT demands the same
- * user. Returns: an owned descriptor, or -1 with @error set
+ * others share the address with it.
+ *
+ * Returns: an owned descriptor, or -1 with @error set
  */
 int peer_bind(Peer *peer, bool is_first, GError **error);

@@ -192,7 +192,9 @@ repod_new(const RepodOptions *options, GError **error)
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
     server->signal_events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     server->uris = g_string_new(NULL);
-    return start(server, options, error) ? g_steal_pointer(&server) : NULL;
+    if (!start(server, options, error))
+        return NULL;
+    return g_steal_pointer(&server);
 }
 
 void
