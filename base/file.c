@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define TEMPORARY_PREFIX ".new-"
+
 bool
 file_make_dirs(const char *path, mode_t mode, GError **error)
 {
@@ -37,6 +39,53 @@ file_sync_dir(const char *path, GError **error)
     return true;
 }
 
+/* Is this descriptor still what stands under @path? Whoever held the lock before may have removed or replaced it. */
+static bool
+is_still_named(int fd, const char *path)
+{
+    struct stat held;
+    struct stat named;
+
+    return fstat(fd, &held) == 0 && lstat(path, &named) == 0 && held.st_ino == named.st_ino &&
+           held.st_dev == named.st_dev;
+}
+
+/* Temporary files that a killed writer left in @dir: nobody holds their lock. */
+static void
+sweep_temporaries(const char *dir)
+{
+    g_autoptr(GDir) entries = g_dir_open(dir, 0, NULL);
+    const char *name;
+
+    while (entries != NULL && (name = g_dir_read_name(entries)) != NULL) {
+        if (g_str_has_prefix(name, TEMPORARY_PREFIX)) {
+            g_autofree char *path = g_build_filename(dir, name, NULL);
+            g_auto(Fd) fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+            if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+                unlink(path);
+        }
+    }
+}
+
+/* A new, locked temporary file in @dir; *@out_path is its name. */
+static int
+open_temporary(const char *dir, char **out_path)
+{
+    for (;;) {
+        g_autofree char *path = g_strdup_printf("%s/" TEMPORARY_PREFIX "XXXXXX", dir);
+        g_auto(Fd) fd = g_mkstemp_full(path, O_WRONLY | O_CLOEXEC, 0600);
+
+        if (fd < 0)
+            return -1;
+        /* Between the two calls another writer may have swept it: then take another one. */
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still_named(fd, path)) {
+            *out_path = g_steal_pointer(&path);
+            return fd_steal(&fd);
+        }
+    }
+}
+
 static bool
 fill_and_rename(int fd, const char *temp, const char *path, const void *data, size_t size, mode_t mode,
                 GError **error)
@@ -54,10 +103,11 @@ bool
 file_write_atomic(const char *path, const void *data, size_t size, mode_t mode, GError **error)
 {
     g_autofree char *dir = g_path_get_dirname(path);
-    g_autofree char *base = g_path_get_basename(path);
-    g_autofree char *temp = g_strdup_printf("%s/.%s.XXXXXX", dir, base);
-    g_auto(Fd) fd = g_mkstemp_full(temp, O_WRONLY | O_CLOEXEC, 0600);
+    g_autofree char *temp = NULL;
+    g_auto(Fd) fd = -1;
 
+    sweep_temporaries(dir);
+    fd = open_temporary(dir, &temp);
     if (fd < 0)
         return error_set_errno(error, "%s: cannot write", path);
     if (!fill_and_rename(fd, temp, path, data, size, mode, error)) {
@@ -175,8 +225,6 @@ file_lock(const char *path, bool wait, GError **error)
 {
     for (;;) {
         g_auto(Fd) fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-        struct stat held;
-        struct stat named;
 
         if (fd < 0) {
             error_set_errno(error, "%s: cannot open the lock", path);
@@ -195,8 +243,7 @@ file_lock(const char *path, bool wait, GError **error)
             return -1;
         }
         /* The holder before us may have unlinked the file: a lock on a nameless inode excludes nobody. */
-        if (fstat(fd, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino &&
-            held.st_dev == named.st_dev)
+        if (is_still_named(fd, path))
             return fd_steal(&fd);
     }
 }

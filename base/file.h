@@ -8,7 +8,10 @@
 /** file_make_dirs: mkdir -p. New folders get @mode; existing ones are left as they are. */
 bool file_make_dirs(const char *path, mode_t mode, GError **error);
 
-/** file_write_atomic: write a temporary file beside @path, fsync, rename over @path, fsync the folder. */
+/**
+ * file_write_atomic: write a temporary file beside @path, fsync, rename over @path, fsync the folder. What a killed
+ * writer left in the folder (".new-...", which nobody holds locked) is swept first.
+ */
 bool file_write_atomic(const char *path, const void *data, size_t size, mode_t mode, GError **error);
 
 /** file_read: a whole regular file; refuses more than @max_bytes. Returns: (transfer full) or NULL. */

@@ -74,6 +74,21 @@ a_write_that_fails_leaves_nothing(void **state)
 }
 
 static void
+what_a_killed_writer_left_is_swept_and_a_live_ones_is_not(void **state)
+{
+    g_autofree char *path = g_build_filename(*state, "f", NULL);
+    g_autofree char *dead = g_build_filename(*state, ".new-dead01", NULL);
+    g_autofree char *live = g_build_filename(*state, ".new-live01", NULL);
+    g_auto(Fd) held = -1;
+
+    assert_true(g_file_set_contents(dead, "half", 4, NULL));
+    held = file_lock(live, false, NULL);
+    assert_true(file_write_atomic(path, "x", 1, 0644, NULL));
+    assert_int_equal(access(dead, F_OK), -1);
+    assert_int_equal(access(live, F_OK), 0);
+}
+
+static void
 a_file_over_the_limit_is_refused_unread(void **state)
 {
     g_autofree char *path = g_build_filename(*state, "big", NULL);
@@ -167,6 +182,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_write_replaces_whole_and_leaves_no_temporary_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_fails_leaves_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_killed_writer_left_is_swept_and_a_live_ones_is_not, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_file_over_the_limit_is_refused_unread, setup, teardown),
         cmocka_unit_test_setup_teardown(nothing_outside_can_be_opened_beneath_a_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lock_excludes_and_says_so, setup, teardown),
