@@ -85,7 +85,7 @@ def test_each_clone_has_its_own_uuid_mac_and_name(host, clones):
     assert [x.findtext("name") for x in xml] == ["pair-1", "pair-2"]
     assert xml[0].findtext("uuid") != xml[1].findtext("uuid")
     assert xml[0].find(".//mac").get("address") != xml[1].find(".//mac").get("address")
-    assert {vm["name"] for vm in made["domains"]} == {"pair-1", "pair-2"}
+    assert {vm["name"] for vm in made} == {"pair-1", "pair-2"}
 
 
 def test_linked_disks_are_small_grown_overlays_of_the_sealed_base(host, base, clones):
