@@ -22,7 +22,10 @@
 bool
 file_make_dirs(const char *path, mode_t mode, GError **error)
 {
-    if (g_mkdir_with_parents(path, (int)mode) < 0)
+    g_autofree char *parent = g_path_get_dirname(path);
+
+    /* A private leaf must not lock everybody out of the folders that it shares with others. */
+    if (g_mkdir_with_parents(parent, 0755) < 0 || g_mkdir_with_parents(path, (int)mode) < 0)
         return error_set_errno(error, "%s: cannot make the folder", path);
     return true;
 }

@@ -5,7 +5,7 @@
 
 #include "base/fd.h"
 
-/** file_make_dirs: mkdir -p. New folders get @mode; existing ones are left as they are. */
+/** file_make_dirs: mkdir -p -m @mode: parents that have to be made get 0755, existing folders stay as they are. */
 bool file_make_dirs(const char *path, mode_t mode, GError **error);
 
 /**

@@ -18,6 +18,7 @@ struct Progress {
     gint64 drawn_us;
     pthread_mutex_t lock;
     bool is_visible;
+    bool is_count;
 };
 
 static bool is_disabled; /* set once by main() before any thread */
@@ -41,6 +42,19 @@ progress_new(const char *label, uint64_t total)
     return progress;
 }
 
+Progress *
+progress_new_count(const char *label, uint64_t total)
+{
+    Progress *progress = progress_new(label, total);
+
+    progress->is_count = true;
+    if (progress->is_visible) {
+        progress->drawn_us = progress->started_us;
+        fprintf(stderr, "%s  0 of %" G_GUINT64_FORMAT, progress->label, (guint64)total);
+    }
+    return progress;
+}
+
 static void
 draw(Progress *progress, gint64 now)
 {
@@ -50,6 +64,11 @@ draw(Progress *progress, gint64 now)
     g_autofree char *speed = cli_format_size((uint64_t)rate);
 
     progress->drawn_us = now;
+    if (progress->is_count) {
+        fprintf(stderr, "\r\033[K%s  %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT, progress->label,
+                (guint64)progress->done, (guint64)progress->total);
+        return;
+    }
     if (progress->total == 0 || progress->done > progress->total || rate <= 0) {
         fprintf(stderr, "\r\033[K%s  %s  %s/s", progress->label, amount, speed);
         return;
@@ -69,7 +88,7 @@ update(Progress *progress, uint64_t value, bool is_sum)
     pthread_mutex_lock(&progress->lock);
     progress->done = is_sum ? progress->done + value : value;
     now = g_get_monotonic_time();
-    if (progress->is_visible && now - progress->drawn_us >= REDRAW_US)
+    if (progress->is_visible && (progress->is_count || now - progress->drawn_us >= REDRAW_US))
         draw(progress, now);
     pthread_mutex_unlock(&progress->lock);
 }

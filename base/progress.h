@@ -11,7 +11,10 @@ typedef struct Progress Progress;
 /** progress_new: @label such as "download debian-12"; @total in bytes, 0 where it is not known. */
 Progress *progress_new(const char *label, uint64_t total);
 
-/** progress_set: @done bytes in all. Redraws at most ten times a second. A NULL @progress is ignored. */
+/** progress_new_count: the same for @total things that are no bytes: "customize  2 of 5". */
+Progress *progress_new_count(const char *label, uint64_t total);
+
+/** progress_set: @done bytes (or things) in all. Redraws at most ten times a second. A NULL @progress is ignored. */
 void progress_set(Progress *progress, uint64_t done);
 
 /** progress_add: @more bytes since the last call. */

@@ -93,7 +93,7 @@ customize(Deployment *d, GError **error)
     g_autofree GuestEdit *edits = g_new0(GuestEdit, n);
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Progress) progress = NULL;
-    g_autofree char *reason = NULL; /* told before, by prepare.c */
+    g_autofree char *reason = NULL;
 
     if (d->request->is_uncustomized)
         return true;
@@ -112,8 +112,13 @@ customize(Deployment *d, GError **error)
             .fresh_identity = true,
         };
     }
-    progress = progress_new("customize", n);
-    return guest_customize(edits, n, d->accel, progress, &reason, error);
+    progress = progress_new_count("customize", n);
+    /* What was asked for, not what the probe said: the appliance may still have to fall back. */
+    if (!guest_customize(edits, n, d->request->accel, progress, &reason, error))
+        return false;
+    if (reason != NULL && d->accel == GUEST_ACCEL_KVM)
+        deploy_report(d, true, "%s", reason); /* the probe's own reason was told by prepare.c */
+    return true;
 }
 
 static bool

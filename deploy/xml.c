@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define METADATA_NAMESPACE "https://virt-depot.org/xmlns/domain/1"
+#define METADATA_NAMESPACE "urn:virt-depot:domain:1"
 #define X(text) ((const xmlChar *)(text))
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(xmlDoc, xmlFreeDoc)

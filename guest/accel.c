@@ -202,7 +202,8 @@ probe(const char *qemu, char **out_reason)
     unlink(rom);
     if (why == NULL)
         return GUEST_ACCEL_KVM;
-    *out_reason = g_strdup_printf("KVM does not work on this host: %s", g_strdelimit(why, "\033", '?'));
+    *out_reason = g_strdup_printf("KVM does not work on this host, guests are emulated and slow: %s",
+                                  g_strdelimit(why, "\033", '?'));
     return GUEST_ACCEL_TCG;
 }
 

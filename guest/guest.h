@@ -38,7 +38,7 @@ typedef struct {
     char *type;   /* "linux", "windows" ... */
     char *distro; /* "debian" */
     int major, minor;
-    char *product;         /* "12.5", as /etc/os-release has it: full product name */
+    char *product;         /* "Debian GNU/Linux 12 (bookworm)", as os-release(5) has it, else libguestfs */
     char *osinfo;          /* "debian12" */
     char *arch;            /* "x86_64" */
     char *root;            /* "/dev/sda1" or "/dev/vg/root" */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What is installed on a disk, as libguestfs's inspection finds it: for publishers, who describe an image once. */
 #include "guest/layout.h"
+#include "guest/text.h"
 
 #include <string.h>
 
@@ -30,13 +31,30 @@ fill_mounts(Appliance *g, GuestInfo *info, const char *label, GError **error)
     return true;
 }
 
+/* libguestfs's product name of a Debian is "12.5" alone. */
+static bool
+read_product(Appliance *g, GuestInfo *info, const char *label, GError **error)
+{
+    g_autofree char *release = appliance_read(g, "/etc/os-release", label, error);
+    char *pretty;
+
+    if (release == NULL)
+        return false;
+    pretty = text_os_release(release, "PRETTY_NAME");
+    if (pretty != NULL) {
+        g_free(info->product);
+        info->product = pretty;
+    }
+    return true;
+}
+
 /* Windows has none of these files, and nothing here to expand. */
 static bool
 fill_linux(Appliance *g, GuestInfo *info, const char *label, GError **error)
 {
     if (guestfs_mount_ro(g, info->root, "/") == -1)
         return appliance_fail(g, label, "mount the root", error);
-    if (!layout_read_files(g, info, label, error))
+    if (!layout_read_files(g, info, label, error) || !read_product(g, info, label, error))
         return false;
     if (guestfs_umount_all(g) == -1)
         return appliance_fail(g, label, "unmount", error);

@@ -51,6 +51,7 @@ def test_inspection_filled_in_what_was_not_given(host, published):
     info = json.loads(host.depot("info", "--json", "debian-12").stdout)
     assert info["arch"] == "x86_64" and info["osinfo"] == "debian12"
     assert info["expand"] == "/dev/sda1" and info["format"] == "raw" and info["revision"] == 1
+    assert info["title"].startswith("Debian GNU/Linux 12")
     assert info["size"] == 2 << 30 and 0 < info["compressed_size"] < info["size"]
     assert "Second one." in host.depot("info", "debian-12").stdout
 
@@ -146,3 +147,26 @@ def test_a_dry_run_says_what_would_be_and_makes_nothing(host, base):
     done = host.depot("deploy", "debian-12", "ghost", "--count", "3", "--dry-run")
     assert "ghost-3" in done.stdout
     assert sorted(p for p in host.home.rglob("*")) == before and not host.domains() & {"ghost-1"}
+
+
+def test_an_appliance_that_fails_under_kvm_is_relaunched_without(host, base):
+    """A probe's verdict that went stale: KVM is said to work, and the appliance finds out that it does not."""
+    memory = host.home / "state/accel.json"
+    kept = memory.read_text()
+    if '"accel": "tcg"' not in kept:
+        return  # KVM works here: there is nothing to fall back from
+    memory.write_text(kept.replace('"accel": "tcg"', '"accel": "kvm"'))
+    try:
+        done = host.depot("deploy", "debian-12", "stale", "--linked", "--hostname", "stale")
+        assert done.stderr.count("did not start under KVM") == 1
+        assert "stale" in host.domains()
+        host.remove("stale")
+    finally:
+        memory.write_text(kept)
+
+
+def test_accel_overrides_what_the_probe_found(host, base):
+    done = host.depot("deploy", "debian-12", "forced", "--linked", "--no-customize", "--accel", "tcg")
+    assert "warning" not in done.stderr
+    assert "<domain type='qemu'" in host.virsh("dumpxml", "forced")
+    host.remove("forced")
