@@ -16,6 +16,8 @@ from conftest import BIN, ROOT, run
 
 PRIVATE = ROOT / "examples/private-libvirtd"
 URI = "qemu:///system"
+# For libguestfs's own tools, which do not find out by themselves whether KVM works.
+STOCK = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
 
 
 def wait_file(path, process, seconds=30):
@@ -92,6 +94,7 @@ class Console:
     def __init__(self, host, name, log):
         self.host, self.name, self.log = host, name, Path(log)
         self.at = 0
+        self.terminal = -1
 
     def expect(self, pattern, seconds=300):
         """Wait until @pattern stands in what the guest printed since the last match; return the match."""
@@ -103,15 +106,21 @@ class Console:
                 self.at = match.end()
                 return match
             assert time.monotonic() < deadline, f"{self.name}: no {pattern!r} in:\n{text[self.at:][-3000:]}"
-            select.select([], [], [], 0.1)
+            # The log has it all; but a terminal that is open and not read would stop the guest.
+            readable = [self.terminal] if self.terminal >= 0 else []
+            if select.select(readable, [], [], 0.1)[0]:
+                os.read(self.terminal, 1 << 16)
 
     def type(self, line):
-        path = self.host.virsh("ttyconsole", self.name).strip()
-        terminal = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        try:
-            os.write(terminal, line.encode() + b"\r")
-        finally:
-            os.close(terminal)
+        # Kept open: qemu looks only once a second whether somebody is there.
+        if self.terminal < 0:
+            path = self.host.virsh("ttyconsole", self.name).strip()
+            self.terminal = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        os.write(self.terminal, line.encode() + b"\r")
+
+    def close(self):
+        if self.terminal >= 0:
+            os.close(self.terminal)
 
     def login(self, password):
         self.expect(r"login: ")
@@ -123,7 +132,8 @@ class Console:
     def ask(self, command):
         """Run @command in the guest and return what it printed."""
         self.type(f"{command}; echo EN''D")
-        return self.expect(r"EN''D\r?\n(.*?)\r?\nEND\r?\n.*?# ", 120).group(1).strip()
+        told = self.expect(r"EN''D\r?\n(.*?)\r?\nEND\r?\n.*?# ", 120).group(1)
+        return re.sub(r"\x1b\[\?2004[hl]|\r", "", told).strip()
 
 
 def real_guest():

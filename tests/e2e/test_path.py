@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from conftest import run
-from real import Console
+from real import STOCK, Console
 
 PASSWORD = "correct horse"
 
@@ -123,6 +123,7 @@ def test_both_clones_boot_to_their_own_identity(host, base, clones):
         assert console.ask("grep -c node /etc/hosts") != "0"
         console.ask("until systemctl is-active -q ssh; do systemctl start ssh; done")
         seen[name] = (console.ask("cat /etc/machine-id"), console.ask("cat /etc/ssh/ssh_host_ed25519_key.pub"))
+        console.close()
     assert re.fullmatch(r"[0-9a-f]{32}", seen["pair-1"][0])
     assert seen["pair-1"][0] != seen["pair-2"][0]
     assert seen["pair-1"][1].startswith("ssh-ed25519 ") and seen["pair-1"][1] != seen["pair-2"][1]
@@ -136,7 +137,7 @@ def test_a_full_clone_stands_alone(host, base):
         info = json.loads(run("qemu-img", "info", "--output=json", disk).stdout)
         assert "backing-filename" not in info and info["virtual-size"] == 2 << 30
         assert "alone.example.org" in run("virt-cat", "-a", disk, "/etc/hostname", timeout=300,
-                                          env={"LIBGUESTFS_BACKEND": "direct"}).stdout
+                                          env=STOCK).stdout
     finally:
         host.remove("alone")
     assert sha512(base[0]) == base[1]
@@ -155,7 +156,7 @@ def test_an_appliance_that_fails_under_kvm_is_relaunched_without(host, base):
     kept = memory.read_text()
     if '"accel": "tcg"' not in kept:
         return  # KVM works here: there is nothing to fall back from
-    memory.write_text(kept.replace('"accel": "tcg"', '"accel": "kvm"'))
+    memory.write_text(json.dumps({**json.loads(kept), "accel": "kvm", "reason": None}))
     try:
         done = host.depot("deploy", "debian-12", "stale", "--linked", "--hostname", "stale")
         assert done.stderr.count("did not start under KVM") == 1

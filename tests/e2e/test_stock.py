@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BIN, run
-from real import wait_file
-
-STOCK = {"LIBGUESTFS_BACKEND": "direct", "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg"}
-
+from real import STOCK, wait_file
 
 @pytest.fixture(scope="module")
 def stock(host, published):
