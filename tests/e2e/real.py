@@ -132,7 +132,7 @@ class Console:
     def ask(self, command):
         """Run @command in the guest and return what it printed."""
         self.type(f"{command}; echo EN''D")
-        told = self.expect(r"EN''D\r?\n(.*?)\r?\nEND\r?\n.*?# ", 120).group(1)
+        told = self.expect(r"EN''D\r?\n(.*?)END\r?\n.*?# ", 120).group(1)
         return re.sub(r"\x1b\[\?2004[hl]|\r", "", told).strip()
 
 

@@ -9,8 +9,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from conftest import run
-from real import STOCK, Console
+from conftest import ROOT, run
+from real import STOCK, Console, real_guest
 
 PASSWORD = "correct horse"
 
@@ -45,6 +45,11 @@ def clones(host, base):
                       "--serial-log", serial)
     yield json.loads(done.stdout), done.stderr, serial
     host.remove("pair-1", "pair-2")
+
+
+def test_the_guest_boots_to_a_login_prompt_as_it_was_made():
+    told = run(ROOT / "examples/boot-guest", real_guest(), timeout=400)
+    assert "login:" in told.stdout + told.stderr
 
 
 def test_inspection_filled_in_what_was_not_given(host, published):

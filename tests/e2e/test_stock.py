@@ -114,7 +114,7 @@ def test_our_client_uses_a_hand_written_repository_behind_nginx(nginx, depot, ho
     key = write_by_hand(www, home / "g")
     depot("source", "add", "hand", f"{url}/index.asc", "--fingerprint", key, "--key", www / "hand.gpg")
     listed = json.loads(depot("list", "--json").stdout)
-    assert [image["name"] for image in listed["images"]] == ["tiny"]
+    assert [image["name"] for image in listed] == ["tiny"]
     assert "Two." in depot("info", "hand/tiny").stdout
     path = Path(depot("pull", "tiny").stdout.strip())
     with open(path, "rb") as pulled:
@@ -134,6 +134,6 @@ def test_both_clients_agree_on_the_hand_written_repository(nginx, depot, home):
            "VIRT_BUILDER_DIRS": str(home / "none")}
     stock = run("virt-builder", "--list", "--list-format", "json", env=env)
     depot("source", "add", "hand", url, "--fingerprint", key, "--key", www / "hand.gpg")
-    ours = json.loads(depot("list", "--json").stdout)["images"]
+    ours = json.loads(depot("list", "--json").stdout)
     theirs = [t for t in json.loads(stock.stdout)["templates"] if not t["hidden"]]
     assert [(i["name"], i["arch"], i["size"]) for i in ours] == [(t["os-version"], t["arch"], t["size"]) for t in theirs]
