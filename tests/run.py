@@ -8,11 +8,13 @@
 """
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +30,8 @@ class Count:
         self.skipped += skipped
 
 
-def run_program(command, env, count):
+def run_program(command, env):
+    """Returns (passed, failed, skipped)."""
     try:
         done = subprocess.run(command, env=env, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S)
         text, code = done.stdout + done.stderr, done.returncode
@@ -42,9 +45,9 @@ def run_program(command, env, count):
         passed = 1 if code == 0 else 0
     if code != 0 and failed == 0:
         failed = 1
-    count.add(passed, failed, skipped)
     if failed:
         print(f"FAILED {command[0]}\n{text}", flush=True)
+    return passed, failed, skipped
 
 
 def run_compiled(build, count):
@@ -54,10 +57,11 @@ def run_compiled(build, count):
     replays = sorted((build / "fuzz").glob("fuzz_*"))
     start = time.monotonic()
     before = (count.passed, count.failed)
-    for program in units:
-        run_program([program], env, count)
-    for program in replays:
-        run_program([program, ROOT / "tests/fuzz/corpus" / program.name.removeprefix("fuzz_")], env, count)
+    commands = [[program] for program in units]
+    commands += [[p, ROOT / "tests/fuzz/corpus" / p.name.removeprefix("fuzz_")] for p in replays]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for result in pool.map(lambda command: run_program(command, env), commands):
+            count.add(*result)
     if not units or not replays:
         print(f"FAILED {build}: no compiled tests")
         count.add(0, 1, 0)
@@ -70,7 +74,7 @@ def run_suite(spec, count):
     env = dict(os.environ, VIRT_DEPOT_BIN=str(ROOT / binaries), PYTHONDONTWRITEBYTECODE="1")
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         command = ["/usr/bin/python3", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--durations=5",
-                   f"--junitxml={report.name}", *arguments.split()]
+                   f"--junitxml={report.name}", *shlex.split(arguments)]
         print(f"+ {binaries}: pytest {arguments}", flush=True)
         code = subprocess.run(command, cwd=ROOT, env=env, stdin=subprocess.DEVNULL).returncode
         try:

@@ -13,6 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("VIRT_DEPOT_BIN", ROOT / "build/dev/bin"))
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "killed: traced by strace, which LeakSanitizer does not bear; run plain")
+
+
 def run(*command, check=True, env=None, timeout=120, **more):
     """Run a program; with check=True a failure raises with all that it printed."""
     done = subprocess.run([str(word) for word in command], env={**os.environ, **(env or {})}, timeout=timeout,

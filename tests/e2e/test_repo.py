@@ -327,6 +327,7 @@ KILLING = pytest.mark.skipif(not can_strace(), reason="strace is missing or may 
 CALLS = ["mkdir,rename,symlink", "fsync"]
 
 
+@pytest.mark.killed
 @KILLING
 @pytest.mark.parametrize("calls", CALLS)
 def test_an_add_killed_at_any_step_leaves_a_valid_index(repo, depot, home, image, calls):
@@ -347,6 +348,7 @@ def test_an_add_killed_at_any_step_leaves_a_valid_index(repo, depot, home, image
     assert repo.litter() == [] and list(repo.check()) == ["tiny"] and repo.content("tiny") == image.read_bytes()
 
 
+@pytest.mark.killed
 @KILLING
 @pytest.mark.parametrize("calls", CALLS)
 def test_an_init_killed_at_any_step_can_be_repeated(depot, home, calls):
