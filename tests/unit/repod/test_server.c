@@ -218,7 +218,7 @@ static void
 stops_cleanly_with_an_idle_connection(void **state)
 {
     Fixture *fixture = *state;
-    g_auto(Fd) fd = connect_to(fixture);
+    G_GNUC_UNUSED g_auto(Fd) fd = connect_to(fixture);
     int status = stop(fixture, SIGINT);
 
     assert_true(WIFEXITED(status));
