@@ -23,6 +23,7 @@ source_new(const char *name, const char *uri)
     source->name = g_strdup(name);
     source->uri = g_strdup(uri);
     source->pins = g_new0(char *, 1);
+    source->roots = g_new0(char *, 1);
     return source;
 }
 
@@ -35,6 +36,7 @@ source_free(Source *source)
     g_free(source->uri);
     g_free(source->repo_id);
     g_strfreev(source->pins);
+    g_strfreev(source->roots);
     g_clear_pointer(&source->keys, g_bytes_unref);
     g_free(source);
 }
@@ -90,25 +92,46 @@ read_flag(GKeyFile *file, const char *key, bool *out_flag, GError **error)
     return *out_flag || error_set_code(error, BASE_ERROR_USAGE, "'%s' is neither yes nor no", key);
 }
 
+/* The fingerprints in the list @key, normalised; none where it is absent. */
+static bool
+read_fingerprints(GKeyFile *file, const char *key, char ***out_list, GError **error)
+{
+    g_auto(GStrv) texts = g_key_file_get_string_list(file, GROUP, key, NULL, NULL);
+    guint n = texts == NULL ? 0 : g_strv_length(texts);
+    g_auto(GStrv) list = g_new0(char *, n + 1);
+
+    for (guint i = 0; i < n; i++)
+        if ((list[i] = sign_normal_fingerprint(texts[i], error)) == NULL)
+            return false;
+    g_strfreev(*out_list);
+    *out_list = g_steal_pointer(&list);
+    return true;
+}
+
+static bool
+read_threshold(GKeyFile *file, Source *source, GError **error)
+{
+    g_autofree char *text = g_key_file_get_string(file, GROUP, "threshold", NULL);
+    guint n = g_strv_length(source->roots);
+    guint64 threshold = MIN(n, 1);
+
+    if (text != NULL && (n == 0 || !g_ascii_string_to_unsigned(text, 10, 1, n, &threshold, NULL)))
+        return error_set_code(error, BASE_ERROR_USAGE,
+                              "'threshold' is not a number from 1 to that of 'roots'");
+    source->threshold = (unsigned)threshold;
+    return true;
+}
+
 static bool
 read_pins(GKeyFile *file, Source *source, GError **error)
 {
-    g_auto(GStrv) texts = g_key_file_get_string_list(file, GROUP, "fingerprints", NULL, NULL);
     g_autofree char *keys = source_path(source->name, ".asc");
-    g_autoptr(GPtrArray) pins = g_ptr_array_new_with_free_func(g_free);
 
-    for (char **text = texts; text != NULL && *text != NULL; text++) {
-        char *pin = sign_normal_fingerprint(*text, error);
-
-        if (pin == NULL)
-            return false;
-        g_ptr_array_add(pins, pin);
-    }
-    if (pins->len == 0) /* never taken for "unsigned": that has to be said */
-        return error_set_code(error, BASE_ERROR_USAGE, "neither 'fingerprints' nor 'unsigned=yes'");
-    g_ptr_array_add(pins, NULL);
-    g_strfreev(source->pins);
-    source->pins = (char **)g_ptr_array_free(g_steal_pointer(&pins), FALSE);
+    if (!read_fingerprints(file, "fingerprints", &source->pins, error) ||
+        !read_fingerprints(file, "roots", &source->roots, error) || !read_threshold(file, source, error))
+        return false;
+    if (*source->pins == NULL && *source->roots == NULL) /* never taken for "unsigned": that has to be said */
+        return error_set_code(error, BASE_ERROR_USAGE, "neither 'fingerprints', 'roots' nor 'unsigned=yes'");
     source->keys = file_read(keys, SIGN_MAX_KEYS, error);
     return source->keys != NULL;
 }
@@ -155,6 +178,13 @@ source_read(const char *name, GError **error)
     return g_steal_pointer(&source);
 }
 
+static void
+write_list(GKeyFile *file, const char *key, char *const *list)
+{
+    if (*list != NULL)
+        g_key_file_set_string_list(file, GROUP, key, (const char *const *)list, g_strv_length((char **)list));
+}
+
 bool
 source_write(const Source *source, GError **error)
 {
@@ -166,9 +196,10 @@ source_write(const Source *source, GError **error)
     g_key_file_set_string(file, GROUP, "uri", source->uri);
     if (source->is_unsigned)
         g_key_file_set_string(file, GROUP, "unsigned", "yes");
-    else
-        g_key_file_set_string_list(file, GROUP, "fingerprints", (const char *const *)source->pins,
-                                   g_strv_length(source->pins));
+    write_list(file, "fingerprints", source->pins);
+    write_list(file, "roots", source->roots);
+    if (source->threshold > 0)
+        g_key_file_set_integer(file, GROUP, "threshold", (gint)source->threshold);
     if (source->repo_id != NULL)
         g_key_file_set_string(file, GROUP, "repo-id", source->repo_id);
     text = g_key_file_to_data(file, &size, NULL);

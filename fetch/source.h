@@ -9,9 +9,11 @@ typedef struct {
     char *uri;  /* of the clear-signed index, usually ".../index.asc" */
     char *
         repo_id; /* (nullable) as it was when the source was added: another repository by the same key is refused */
-    char **pins;      /* full fingerprints; empty for an unsigned source */
-    GBytes *keys;     /* their public keys; NULL for an unsigned source */
-    bool is_unsigned; /* the user said so: nothing is verified but what the index itself says */
+    char **pins;  /* full fingerprints; empty for an unsigned source and for one pinned by its roots */
+    GBytes *keys; /* public keys of pins and roots; NULL for an unsigned source */
+    char **roots; /* full fingerprints of root keys, which sign who may sign the index; empty for none */
+    unsigned threshold; /* how many of @roots must agree; 0 without roots */
+    bool is_unsigned;   /* the user said so: nothing is verified but what the index itself says */
 } Source;
 
 Source *source_new(const char *name, const char *uri);

@@ -53,8 +53,13 @@ test_a_stored_source_reads_back(void **state G_GNUC_UNUSED)
     source->pins = g_strsplit(PIN " " PIN, " ", -1);
     source->keys = g_bytes_new_static("keys", 4);
     source->repo_id = g_strdup("0f8fad5b-d9cb-469f-a165-70867728950e");
+    g_strfreev(source->roots);
+    source->roots = g_strsplit(PIN " " PIN, " ", -1);
+    source->threshold = 2;
     assert_true(source_write(source, NULL));
     read = source_read("src", NULL);
+    assert_int_equal(g_strv_length(read->roots), 2);
+    assert_int_equal(read->threshold, 2);
     assert_string_equal(read->uri, source->uri);
     assert_string_equal(read->repo_id, source->repo_id);
     assert_int_equal(g_strv_length(read->pins), 2);
@@ -80,6 +85,10 @@ test_files_written_by_hand_are_read_or_refused(void **state)
         {"[source]\nuri=http://h/index.asc\nfingerprints=\n", false, false},
         {"[source]\nuri=http://h/index.asc\nfingerprints=01234567\n", false, false},
         {"[source]\nuri=http://h/index.asc\nunsigned=maybe\n", false, false},
+        {"[source]\nuri=http://h/index.asc\nroots=" PIN ";" PIN "\nthreshold=2\n", true, false},
+        {"[source]\nuri=http://h/index.asc\nroots=" PIN "\nthreshold=2\n", false, false},
+        {"[source]\nuri=http://h/index.asc\nroots=" PIN "\nthreshold=0\n", false, false},
+        {"[source]\nuri=http://h/index.asc\nfingerprints=" PIN "\nthreshold=1\n", false, false},
         {"[source]\nuri=ftp://h/index.asc\nunsigned=yes\n", false, false},
         {"[source]\nunsigned=yes\n", false, false},
         {"uri=x\n", false, false},
