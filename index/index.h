@@ -46,6 +46,7 @@ typedef struct {
     char **aliases;   /* (nullable) */
     bool is_hidden;
     GPtrArray *extensions; /* (element-type IndexField) fields unknown to virt-builder, in file order */
+    unsigned line;         /* of the section in the text that it was parsed from; 0: made here */
 } IndexEntry;
 
 /** index_entry_new: every field absent, revision 1, empty notes and extensions. */

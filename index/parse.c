@@ -192,6 +192,7 @@ build_entry(Parser *parser, const GrammarSection *section, IndexEntry *entry, un
     const GrammarField *repeated = find_repeated(parser, section);
 
     entry->name = g_strdup(section->name);
+    entry->line = section->line;
     if (repeated != NULL) {
         *line = repeated->line;
         return error_set(error, "entry '%s': field '%s' appears twice", section->name, repeated->key);

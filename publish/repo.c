@@ -199,24 +199,17 @@ parse_clean(GBytes *text, const char *name, GError **error)
     return g_steal_pointer(&index);
 }
 
-Index *
-publish_repo_read(PublishRepo *repo, GError **error)
+/* open_texts: the index of @name's signature and owner verified. */
+static Index *
+open_texts(PublishRepo *repo, const StoreText *text, const StoreText *signature, const char *name,
+           GError **error)
 {
-    g_autofree char *name = g_build_filename(store_location(repo->store), "index", NULL);
-    g_auto(StoreText) text = {"index", NULL};
-    g_auto(StoreText) signature = {"index.sig", NULL};
-    StoreText texts[] = {text, signature};
-    g_autoptr(SignVerified) verified = NULL;
+    g_autoptr(SignVerified) verified =
+        sign_verify_own(repo->key_home, text->content, signature->content, name, error);
     g_autoptr(Index) index = NULL;
-    bool is_read = store_read_texts(repo->store, texts, G_N_ELEMENTS(texts), SIGN_MAX_TEXT, NULL, error);
 
-    text = texts[0];
-    signature = texts[1];
-    if (!is_read)
-        return NULL;
-    verified = sign_verify_own(repo->key_home, text.content, signature.content, name, error);
     if (verified == NULL) {
-        g_prefix_error(error, "the current index will not be signed again: ");
+        g_prefix_error(error, "this index will not be signed again: ");
         return NULL;
     }
     index = parse_clean(verified->text, name, error);
@@ -227,7 +220,41 @@ publish_repo_read(PublishRepo *repo, GError **error)
                        index->repo_id != NULL ? index->repo_id : "(none)", repo->repo_id);
         return NULL;
     }
-    return check_not_older(repo, index->version, error) ? g_steal_pointer(&index) : NULL;
+    return g_steal_pointer(&index);
+}
+
+Index *
+publish_repo_read(PublishRepo *repo, GError **error)
+{
+    g_autofree char *name = g_build_filename(store_location(repo->store), "index", NULL);
+    StoreText texts[] = {{"index", NULL}, {"index.sig", NULL}};
+    g_autoptr(Index) index = NULL;
+
+    if (store_read_texts(repo->store, texts, G_N_ELEMENTS(texts), SIGN_MAX_TEXT, NULL, error))
+        index = open_texts(repo, &texts[0], &texts[1], name, error);
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+        store_text_clear(&texts[i]);
+    return index != NULL && check_not_older(repo, index->version, error) ? g_steal_pointer(&index) : NULL;
+}
+
+Index *
+publish_repo_read_version(PublishRepo *repo, uint64_t version, GError **error)
+{
+    g_autofree char *name =
+        g_strdup_printf("%s: version %" G_GUINT64_FORMAT, store_location(repo->store), version);
+    StoreText texts[] = {{"index", NULL}, {"index.sig", NULL}};
+    g_autoptr(Index) index = NULL;
+
+    if (store_read_generation(repo->store, version, texts, G_N_ELEMENTS(texts), SIGN_MAX_TEXT, error))
+        index = open_texts(repo, &texts[0], &texts[1], name, error);
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+        store_text_clear(&texts[i]);
+    if (index != NULL && index->version != version) {
+        error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: says that it is version %" G_GUINT64_FORMAT, name,
+                       index->version);
+        return NULL;
+    }
+    return g_steal_pointer(&index);
 }
 
 /* check_as_client: what is about to be published must satisfy those who pinned the key, in both forms. */

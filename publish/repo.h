@@ -38,6 +38,9 @@ PublishRepo *publish_repo_create(const char *location, SignKeyKind kind, const c
  */
 Index *publish_repo_read(PublishRepo *repo, GError **error);
 
+/** publish_repo_read_version: the same for an older version that is kept. Errors: BASE_ERROR_NOT_FOUND too */
+Index *publish_repo_read_version(PublishRepo *repo, uint64_t version, GError **error);
+
 /**
  * publish_repo_write: sign @index as the next version, valid from now for @valid_days, verify the result as a
  * client would, and switch to it. The store's lock must be held. @index's id, version and dates are set.

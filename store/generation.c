@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_ATTEMPTS 8 /* a reader that is overtaken by more publishers than are kept starts again */
+#define READ_ATTEMPTS 8 /* a reader that is overtaken by a publisher and a prune starts again */
 
 void
 store_text_clear(StoreText *text)
@@ -88,60 +88,123 @@ write_generation(Store *store, const char *final, const StoreText *texts, size_t
     return file_sync_dir(parent, error);
 }
 
+/* replace_link: @name at the top points to @target, from one moment to the next. */
+static bool
+replace_link(Store *store, const char *name, const char *target, GError **error)
+{
+    g_autofree char *temp = g_strconcat(store->dir, "/" STORE_TEMP_PREFIX, name, NULL);
+    g_autofree char *path = store_path(store, name);
+
+    if (symlink(target, temp) < 0 || rename(temp, path) < 0)
+        return error_set_errno(error, "%s: cannot make it point to %s", path, target);
+    return true;
+}
+
+static bool
+is_link_to(const Store *store, const char *name, const char *target)
+{
+    g_autofree char *path = store_path(store, name);
+    g_autofree char *found = g_file_read_link(path, NULL);
+
+    return g_strcmp0(found, target) == 0;
+}
+
+static bool
+make_link(Store *store, const char *name, GError **error)
+{
+    g_autofree char *target = g_build_filename(STORE_CURRENT, name, NULL);
+
+    return is_link_to(store, name, target) || replace_link(store, name, target, error);
+}
+
 static bool
 make_links(Store *store, const StoreText *texts, size_t n_texts, GError **error)
 {
     for (size_t i = 0; i < n_texts; i++) {
-        g_autofree char *path = store_path(store, texts[i].name);
-        g_autofree char *target = g_build_filename(STORE_CURRENT, texts[i].name, NULL);
-
-        if (symlink(target, path) < 0 && errno != EEXIST)
-            return error_set_errno(error, "%s: cannot make the link", path);
+        if (!make_link(store, texts[i].name, error))
+            return false;
     }
     return true;
+}
+
+bool
+store_check_links(Store *store, bool fix, GPtrArray **out_broken, GError **error)
+{
+    g_autofree char *current = store_path(store, STORE_CURRENT);
+    g_autoptr(GPtrArray) broken = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(current, 0, error);
+    const char *name;
+
+    if (dir == NULL)
+        return false;
+    while ((name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *target = g_build_filename(STORE_CURRENT, name, NULL);
+
+        if (is_link_to(store, name, target))
+            continue;
+        g_ptr_array_add(broken, g_strdup(name));
+        if (fix && !make_link(store, name, error))
+            return false;
+    }
+    *out_broken = g_steal_pointer(&broken);
+    return !fix || file_sync_dir(store->dir, error);
 }
 
 static bool
 switch_to(Store *store, const char *target, GError **error)
 {
-    g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "current");
-    g_autofree char *current = store_path(store, STORE_CURRENT);
-
-    if (symlink(target, temp) < 0 || rename(temp, current) < 0)
-        return error_set_errno(error, "%s: cannot switch to %s", current, target);
-    return file_sync_dir(store->dir, error);
+    return replace_link(store, STORE_CURRENT, target, error) && file_sync_dir(store->dir, error);
 }
 
 static int
-compare_numbers(const void *a, const void *b)
+compare_generations(const void *a, const void *b)
 {
-    uint64_t first = *(const uint64_t *)a, second = *(const uint64_t *)b;
+    uint64_t first = ((const StoreGeneration *)a)->version, second = ((const StoreGeneration *)b)->version;
 
     return (first > second) - (first < second);
 }
 
-/* prune: all but the newest generations. What cannot be removed now is removed by a later publisher. */
-static void
-prune(Store *store)
+GArray *
+store_list_generations(Store *store, GError **error)
 {
     g_autofree char *parent = store_path(store, STORE_GENERATIONS);
-    g_autoptr(GDir) dir = g_dir_open(parent, 0, NULL);
-    g_autoptr(GArray) numbers = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+    g_autoptr(GArray) found = g_array_new(FALSE, FALSE, sizeof(StoreGeneration));
+    g_autoptr(GDir) dir = NULL;
     const char *name;
+    uint64_t current;
 
+    if (!read_current(store, &current, error))
+        return NULL;
+    dir = g_dir_open(parent, 0, error);
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        uint64_t number;
+        g_autofree char *path = g_build_filename(parent, name, NULL);
+        StoreGeneration generation;
+        struct stat status;
 
-        if (parse_number(name, &number))
-            g_array_append_val(numbers, number);
+        /* One above the current was never switched to; one that is gone was removed under our hands. */
+        if (parse_number(name, &generation.version) && generation.version <= current &&
+            lstat(path, &status) == 0 && S_ISDIR(status.st_mode)) {
+            generation.written = status.st_mtim.tv_sec;
+            g_array_append_val(found, generation);
+        }
     }
-    g_array_sort(numbers, compare_numbers);
-    for (guint i = 0; i + STORE_KEEP_GENERATIONS < numbers->len; i++) {
-        g_autofree char *path =
-            g_strdup_printf("%s/%" G_GUINT64_FORMAT, parent, g_array_index(numbers, uint64_t, i));
+    g_array_sort(found, compare_generations);
+    return dir != NULL ? g_steal_pointer(&found) : NULL;
+}
 
-        file_remove_tree(path, NULL);
-    }
+bool
+store_remove_generation(Store *store, uint64_t version, GError **error)
+{
+    g_autofree char *path =
+        g_strdup_printf("%s/" STORE_GENERATIONS "/%" G_GUINT64_FORMAT, store->dir, version);
+    uint64_t current;
+
+    g_assert(store->lock >= 0);
+    if (!read_current(store, &current, error))
+        return false;
+    if (version == current)
+        return error_set(error, "%s: is the current version", path);
+    return file_remove_tree(path, error);
 }
 
 bool
@@ -157,11 +220,8 @@ store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_t
     if (version <= current)
         return error_set(error, "%s: version %" G_GUINT64_FORMAT " cannot follow version %" G_GUINT64_FORMAT,
                          store->dir, version, current);
-    if (!write_generation(store, final, texts, n_texts, error) || !make_links(store, texts, n_texts, error) ||
-        !switch_to(store, target, error))
-        return false;
-    prune(store);
-    return true;
+    return write_generation(store, final, texts, n_texts, error) &&
+           make_links(store, texts, n_texts, error) && switch_to(store, target, error);
 }
 
 static GBytes *
@@ -191,17 +251,12 @@ read_at(int dir_fd, const char *dir, const char *name, size_t max_bytes, GError 
 /* read_once: through one descriptor of the generation's folder, so that a switch in between changes nothing.
  */
 static bool
-read_once(Store *store, StoreText *texts, size_t n_texts, size_t max_bytes, uint64_t *out_version,
-          GError **error)
+read_once(Store *store, uint64_t version, StoreText *texts, size_t n_texts, size_t max_bytes, GError **error)
 {
-    g_autofree char *dir = NULL;
-    g_auto(Fd) fd = -1;
-    uint64_t version;
+    g_autofree char *dir =
+        g_strdup_printf("%s/" STORE_GENERATIONS "/%" G_GUINT64_FORMAT, store->dir, version);
+    g_auto(Fd) fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (!read_current(store, &version, error))
-        return false;
-    dir = g_strdup_printf("%s/" STORE_GENERATIONS "/%" G_GUINT64_FORMAT, store->dir, version);
-    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return error_set_errno(error, "%s", dir);
     for (size_t i = 0; i < n_texts; i++) {
@@ -210,9 +265,14 @@ read_once(Store *store, StoreText *texts, size_t n_texts, size_t max_bytes, uint
         if (texts[i].content == NULL)
             return false;
     }
-    if (out_version != NULL)
-        *out_version = version;
     return true;
+}
+
+bool
+store_read_generation(Store *store, uint64_t version, StoreText *texts, size_t n_texts, size_t max_bytes,
+                      GError **error)
+{
+    return read_once(store, version, texts, n_texts, max_bytes, error);
 }
 
 bool
@@ -225,8 +285,11 @@ store_read_texts(Store *store, StoreText *texts, size_t n_texts, size_t max_byte
 
         if (!read_current(store, &before, error))
             return false;
-        if (read_once(store, texts, n_texts, max_bytes, out_version, &local))
+        if (read_once(store, before, texts, n_texts, max_bytes, &local)) {
+            if (out_version != NULL)
+                *out_version = before;
             return true;
+        }
         /* Pruned under our hands only if there is a newer one by now. */
         if (!g_error_matches(local, BASE_ERROR, BASE_ERROR_NOT_FOUND) || !read_current(store, &after, NULL) ||
             after == before) {

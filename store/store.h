@@ -10,9 +10,6 @@
 
 #include "base/fd.h"
 
-#define STORE_KEEP_GENERATIONS                                                                               \
-    10u /* for rollback and for readers that are still in an older one; 60 KB each */
-
 typedef struct Store Store;
 
 /** store_open: the repository at @location, a folder. Errors: BASE_ERROR_NOT_FOUND where there is none. */
@@ -70,7 +67,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StoreText, store_text_clear)
 
 /**
  * store_publish: write generation @version and switch to it: readers see all the old texts or all the new
- * ones. The lock must be held. Older generations than the last STORE_KEEP_GENERATIONS are removed afterwards.
+ * ones. The lock must be held. Older generations stay until store_remove_generation().
  * @version: greater than that of the current generation
  */
 bool store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_texts, GError **error);
@@ -82,6 +79,49 @@ bool store_publish(Store *store, uint64_t version, const StoreText *texts, size_
  */
 bool store_read_texts(Store *store, StoreText *texts, size_t n_texts, size_t max_bytes, uint64_t *out_version,
                       GError **error);
+
+/** StoreGeneration: one version that is or was current. */
+typedef struct {
+    uint64_t version;
+    int64_t written; /* unix seconds */
+} StoreGeneration;
+
+/** store_list_generations: (element-type StoreGeneration) what is kept, oldest first; the last is current. */
+GArray *store_list_generations(Store *store, GError **error);
+
+/** store_read_generation: store_read_texts() of one version. Errors: BASE_ERROR_NOT_FOUND */
+bool store_read_generation(Store *store, uint64_t version, StoreText *texts, size_t n_texts, size_t max_bytes,
+                           GError **error);
+
+/** store_remove_generation: forget an old version. The lock must be held. Refused for the current one. */
+bool store_remove_generation(Store *store, uint64_t version, GError **error);
+
+/** StoreBlob: a stored file. */
+typedef struct {
+    char *path; /* relative to the repository: "blobs/sha512/ab/..." */
+    uint64_t size;
+    int64_t written; /* unix seconds */
+} StoreBlob;
+void store_blob_free(StoreBlob *blob);
+
+/** store_list_blobs: (element-type StoreBlob) sorted by path. Other files among the blobs are not listed. */
+GPtrArray *store_list_blobs(Store *store, GError **error);
+
+/** store_is_blob: whether @path has the form "blobs/sha512/ab/HEX" (pure). */
+bool store_is_blob(const char *path);
+
+/** store_open_blob: an owned descriptor for reading, or -1; nothing outside of the repository is reached. */
+int store_open_blob(Store *store, const char *path, GError **error);
+
+/** store_remove_blob: the lock must be held; that it is not there is success. */
+bool store_remove_blob(Store *store, const char *path, GError **error);
+
+/**
+ * store_check_links: whether each of the current generation's texts can be read by its name at the top.
+ * @fix: make the ones that are missing or wrong; the lock must be held
+ * @out_broken: (element-type utf8) (transfer full): names that were missing or wrong
+ */
+bool store_check_links(Store *store, bool fix, GPtrArray **out_broken, GError **error);
 
 /** store_read_private: (transfer full) the publisher's own notes on the repository, never served; NULL with
  * NOT_FOUND where there are none. */

@@ -164,10 +164,10 @@ def test_dry_run_changes_nothing(repo, depot, image):
     assert repo.version() == 1
 
 
-def test_the_last_ten_versions_are_kept(repo, depot, image):
+def test_older_versions_are_kept_until_they_are_pruned(repo, depot, image):
     for _ in range(11):
         add(depot, repo.folder, image)
-    assert sorted(int(p.name) for p in (repo.folder / "gen").iterdir()) == list(range(3, 13))
+    assert sorted(int(p.name) for p in (repo.folder / "gen").iterdir()) == list(range(1, 13))
     repo.check()
 
 

@@ -65,20 +65,58 @@ a_generation_that_was_never_switched_to_is_replaced(void **state)
 }
 
 static void
-the_last_generations_are_kept(void **state)
+old_generations_stay_until_they_are_removed(void **state)
 {
     g_autoptr(Store) store = store_create(*state, NULL);
-    unsigned kept = 0;
+    g_autoptr(GArray) listed = NULL;
 
-    for (uint64_t i = 1; i <= STORE_KEEP_GENERATIONS + 3; i++)
+    for (uint64_t i = 1; i <= 12; i++)
         assert_true(publish_text(store, i, "text", NULL));
-    for (uint64_t i = 1; i <= STORE_KEEP_GENERATIONS + 3; i++) {
-        g_autofree char *name = g_strdup_printf("gen/%" G_GUINT64_FORMAT, i);
+    assert_true(store_remove_generation(store, 5, NULL));
+    assert_false(store_remove_generation(store, 12, NULL)); /* the current one */
+    listed = store_list_generations(store, NULL);
+    assert_int_equal(listed->len, 11);
+    for (guint i = 0; i < listed->len; i++)
+        assert_int_equal(g_array_index(listed, StoreGeneration, i).version, i < 4 ? i + 1 : i + 2);
+    expect_current(store, 12, "text");
+}
 
-        assert_int_equal(exists(*state, name), i > 3);
-        kept += exists(*state, name);
-    }
-    assert_int_equal(kept, STORE_KEEP_GENERATIONS);
+static void
+an_old_generation_can_be_read(void **state)
+{
+    g_autoptr(Store) store = store_create(*state, NULL);
+    g_auto(StoreText) text = {"index", NULL};
+    g_autoptr(GError) error = NULL;
+
+    assert_true(publish_text(store, 1, "one", NULL));
+    assert_true(publish_text(store, 2, "two", NULL));
+    assert_true(store_read_generation(store, 1, &text, 1, 100, NULL));
+    assert_memory_equal(g_bytes_get_data(text.content, NULL), "one", 3);
+    assert_false(store_read_generation(store, 3, &text, 1, 100, &error));
+    assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_NOT_FOUND));
+}
+
+static void
+broken_links_are_found_and_mended(void **state)
+{
+    g_autoptr(Store) store = store_create(*state, NULL);
+    g_autofree char *index = g_build_filename(*state, "index", NULL);
+    g_autofree char *signature = g_build_filename(*state, "index.sig", NULL);
+    g_autoptr(GPtrArray) whole = NULL;
+    g_autoptr(GPtrArray) broken = NULL;
+    g_autoptr(GPtrArray) after = NULL;
+
+    assert_true(publish_text(store, 1, "one", NULL));
+    assert_true(store_check_links(store, false, &whole, NULL));
+    assert_int_equal(whole->len, 0);
+    assert_int_equal(unlink(index), 0);
+    assert_int_equal(unlink(signature), 0);
+    assert_int_equal(symlink("/etc/passwd", signature), 0);
+    assert_true(store_check_links(store, true, &broken, NULL));
+    assert_int_equal(broken->len, 2);
+    assert_true(store_check_links(store, false, &after, NULL));
+    assert_int_equal(after->len, 0);
+    expect_current(store, 1, "one");
 }
 
 static void
@@ -119,7 +157,9 @@ main(void)
         test(a_new_generation_replaces_the_one_before),
         test(a_version_never_goes_back),
         test(a_generation_that_was_never_switched_to_is_replaced),
-        test(the_last_generations_are_kept),
+        test(old_generations_stay_until_they_are_removed),
+        test(an_old_generation_can_be_read),
+        test(broken_links_are_found_and_mended),
         test(a_text_larger_than_allowed_is_refused),
         test(a_current_that_points_elsewhere_is_refused),
     };
