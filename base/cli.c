@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MAX_AGE_COUNT 1000000 /* of any unit: as weeks still far from overflow */
 #define SECRET_MAX_BYTES 4096
 
 static bool is_quiet; /* set once by main() before any verb runs */
@@ -74,6 +75,31 @@ cli_parse_size(const char *text, uint64_t *out_bytes, GError **error)
         return error_set_code(error, BASE_ERROR_USAGE, "'%s': out of range", text);
     *out_bytes = (uint64_t)bytes;
     return true;
+}
+
+bool
+cli_parse_age(const char *text, int64_t *out_seconds, GError **error)
+{
+    static const struct {
+        char suffix;
+        int64_t seconds;
+    } UNITS[] = {{'s', 1}, {'m', 60}, {'h', 60 * 60}, {'d', 24 * 60 * 60}, {'w', 7 * 24 * 60 * 60}};
+    size_t digits = strspn(text, "0123456789");
+    g_autofree char *number = g_strndup(text, digits);
+    uint64_t count;
+
+    if (strcmp(text, "0") == 0) {
+        *out_seconds = 0;
+        return true;
+    }
+    for (size_t i = 0; i < G_N_ELEMENTS(UNITS); i++) {
+        if (text[digits] == UNITS[i].suffix && text[digits + 1] == '\0' &&
+            g_ascii_string_to_unsigned(number, 10, 0, MAX_AGE_COUNT, &count, NULL)) {
+            *out_seconds = (int64_t)count * UNITS[i].seconds;
+            return true;
+        }
+    }
+    return error_set_code(error, BASE_ERROR_USAGE, "'%s': not an age such as 30d, 12h or 2w", text);
 }
 
 char *

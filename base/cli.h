@@ -38,6 +38,9 @@ void cli_set_quiet(bool quiet);
  */
 bool cli_parse_size(const char *text, uint64_t *out_bytes, GError **error);
 
+/** cli_parse_age: "30d", "12h", "2w", "90m", "45s": seconds; 0 is allowed as "0". BASE_ERROR_USAGE otherwise. */
+bool cli_parse_age(const char *text, int64_t *out_seconds, GError **error);
+
 /** cli_format_size: (transfer full) "3.0 GiB". */
 char *cli_format_size(uint64_t bytes);
 

@@ -11,6 +11,7 @@
 #include "publish/image.h"
 #include "publish/publish.h"
 #include "publish/repo.h"
+#include "publish/show.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -120,9 +121,8 @@ check_options(Job *job, GError **error)
         return error_set_code(error, BASE_ERROR_USAGE, "--no-inspect needs --arch");
     if (option_revision < 0)
         return error_set_code(error, BASE_ERROR_USAGE, "--revision: a number from 1 is expected");
-    if (option_valid_days < 1 || option_valid_days > (int)PUBLISH_MAX_VALID_DAYS)
-        return error_set_code(error, BASE_ERROR_USAGE, "--valid-days: a number from 1 to %u is expected",
-                              PUBLISH_MAX_VALID_DAYS);
+    if (!show_check_valid_days(option_valid_days, error))
+        return false;
     if (option_threads < 0 || option_threads > MAX_THREADS)
         return error_set_code(error, BASE_ERROR_USAGE, "--threads: a number from 1 to %d is expected",
                               MAX_THREADS);
@@ -204,21 +204,6 @@ compress(Job *job, StoreUpload *upload, DiskXzResult *out_result, GError **error
     return disk_xz_compress(job->image.fd, job->image.path, upload->fd, store_location(job->repo->store),
                             job->threads, progress, out_result, error) &&
            publish_image_check_unchanged(&job->image, error);
-}
-
-static bool
-lock_store(Store *store, GError **error)
-{
-    g_autoptr(GError) local = NULL;
-
-    if (store_lock(store, false, &local))
-        return true;
-    if (!g_error_matches(local, BASE_ERROR, BASE_ERROR_EXISTS)) {
-        g_propagate_error(error, g_steal_pointer(&local));
-        return false;
-    }
-    cli_note("%s; waiting for it", local->message);
-    return store_lock(store, true, error);
 }
 
 static void
@@ -306,7 +291,7 @@ run(int argc G_GNUC_UNUSED, char **argv, GError **error)
         return true;
     }
     return store_upload_begin(job.repo->store, &upload, error) && compress(&job, &upload, &result, error) &&
-           lock_store(job.repo->store, error) && publish(&job, &upload, &result, error);
+           show_lock(job.repo, error) && publish(&job, &upload, &result, error);
 }
 
 const Verb PUBLISH_VERB_REPO_ADD = {

@@ -13,6 +13,33 @@
 #include <unistd.h>
 
 static void
+ages_are_read_with_their_unit(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: refused */
+    } rows[] = {
+        {"0", 0},        {"0d", 0},        {"45s", 45},
+        {"90m", 5400},   {"12h", 43200},   {"30d", 2592000},
+        {"2w", 1209600}, {"", -1},         {"d", -1},
+        {"5", -1},       {"-1d", -1},      {"1.5d", -1},
+        {"1D", -1},      {"1dd", -1},      {" 1d", -1},
+        {"1y", -1},      {"1000001d", -1}, {"99999999999999999999d", -1},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autoptr(GError) error = NULL;
+        int64_t seconds = -1;
+        bool is_ok = cli_parse_age(rows[i].text, &seconds, &error);
+
+        if (is_ok != (rows[i].seconds >= 0) || seconds != rows[i].seconds)
+            fail_msg("'%s' gave %" G_GINT64_FORMAT, rows[i].text, (gint64)seconds);
+        if (!is_ok)
+            assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_USAGE));
+    }
+}
+
+static void
 sizes_are_read_with_every_suffix(void **state)
 {
     static const struct {
@@ -132,6 +159,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_read_with_every_suffix),
+        cmocka_unit_test(ages_are_read_with_their_unit),
         cmocka_unit_test(sizes_are_printed_for_people),
         cmocka_unit_test(control_bytes_and_bad_utf8_never_reach_a_terminal),
         cmocka_unit_test(a_secret_is_the_first_line_of_its_file),
