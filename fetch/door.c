@@ -41,11 +41,12 @@ without_armour(GBytes *text)
 static SignVerified *
 verify(const Source *source, const Texts *texts, GError **error)
 {
-    const char *const *pins = (const char *const *)source->pins;
+    const SignCheck check = {
+        .keys = source->keys, .pins = (const char *const *)source->pins, .name = source->uri};
 
     if (texts->signature == NULL)
-        return sign_verify_clear(texts->text, source->keys, pins, source->uri, error);
-    return sign_verify_detached(texts->text, texts->signature, source->keys, pins, source->uri, error);
+        return sign_verify_clear(texts->text, &check, error);
+    return sign_verify_detached(texts->text, texts->signature, &check, error);
 }
 
 bool

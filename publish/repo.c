@@ -263,13 +263,14 @@ check_as_client(const PublishRepo *repo, const Index *index, GBytes *text, GByte
                 GBytes *keys, GError **error)
 {
     const char *pins[] = {repo->fingerprint, NULL};
-    g_autoptr(SignVerified) plain = sign_verify_detached(text, detached, keys, pins, "the new index", error);
+    const SignCheck check = {.keys = keys, .pins = pins, .name = "the new index"};
+    g_autoptr(SignVerified) plain = sign_verify_detached(text, detached, &check, error);
     g_autoptr(SignVerified) armored = NULL;
     g_autoptr(Index) parsed = NULL;
 
     if (plain == NULL)
         return false;
-    armored = sign_verify_clear(clear, keys, pins, "the new index.asc", error);
+    armored = sign_verify_clear(clear, &check, error);
     if (armored == NULL)
         return false;
     parsed = parse_clean(armored->text, "the new index.asc", error);

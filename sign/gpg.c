@@ -140,18 +140,93 @@ sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error)
     return code == 0 || fail(error, code, "cannot read the public keys");
 }
 
+static unsigned
+weak_bits(gpgme_subkey_t key)
+{
+    bool has_bits = key->pubkey_algo == GPGME_PK_RSA || key->pubkey_algo == GPGME_PK_RSA_S ||
+                    key->pubkey_algo == GPGME_PK_DSA;
+
+    return has_bits && key->length < STRONG_BITS ? key->length : 0;
+}
+
+static void
+subkey_free(SignSubkey *subkey)
+{
+    g_free(subkey->fingerprint);
+    g_free(subkey->algorithm);
+    g_free(subkey);
+}
+
+static SignSubkey *
+subkey_new(gpgme_subkey_t from)
+{
+    SignSubkey *subkey = g_new0(SignSubkey, 1);
+    char *algorithm = gpgme_pubkey_algo_string(from);
+
+    subkey->fingerprint = g_ascii_strup(from->fpr != NULL ? from->fpr : "", -1);
+    subkey->algorithm = g_strdup(algorithm != NULL ? algorithm : "unknown");
+    subkey->created = (int64_t)from->timestamp;
+    subkey->expires = (int64_t)from->expires;
+    subkey->can_sign = from->can_sign;
+    subkey->is_revoked = from->revoked;
+    subkey->is_expired = from->expired;
+    subkey->weak_bits = weak_bits(from);
+    gpgme_free(algorithm);
+    return subkey;
+}
+
+static SignKey *
+key_new(gpgme_key_t from)
+{
+    SignKey *key = g_new0(SignKey, 1);
+
+    key->user_id = g_strdup(from->uids != NULL && from->uids->uid != NULL ? from->uids->uid : "");
+    key->subkeys = g_ptr_array_new_with_free_func((GDestroyNotify)subkey_free);
+    for (gpgme_subkey_t subkey = from->subkeys; subkey != NULL; subkey = subkey->next)
+        g_ptr_array_add(key->subkeys, subkey_new(subkey));
+    return key;
+}
+
+void
+sign_key_free(SignKey *key)
+{
+    if (key == NULL)
+        return;
+    g_free(key->user_id);
+    g_ptr_array_unref(key->subkeys);
+    g_free(key);
+}
+
+const SignSubkey *
+sign_key_primary(const SignKey *key)
+{
+    return g_ptr_array_index(key->subkeys, 0);
+}
+
+const SignSubkey *
+sign_key_subkey(const SignKey *key, const char *fingerprint)
+{
+    for (guint i = 0; i < key->subkeys->len; i++) {
+        const SignSubkey *subkey = g_ptr_array_index(key->subkeys, i);
+
+        if (strcmp(subkey->fingerprint, fingerprint) == 0)
+            return subkey;
+    }
+    return NULL;
+}
+
 GPtrArray *
 sign_gpg_list(Gpg *gpg, GError **error)
 {
-    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)sign_key_free);
     gpgme_error_t code = gpgme_op_keylist_start(gpg->context, NULL, 0);
 
     while (code == 0) {
         g_auto(Key) key = NULL;
 
         code = gpgme_op_keylist_next(gpg->context, &key);
-        if (code == 0 && key->fpr != NULL)
-            g_ptr_array_add(list, g_ascii_strup(key->fpr, -1));
+        if (code == 0 && key->fpr != NULL && key->subkeys != NULL)
+            g_ptr_array_add(list, key_new(key));
         if (list->len > GPG_MAX_KEYS) {
             gpgme_op_keylist_end(gpg->context);
             error_set(error, "gpg: more than %u keys where a handful was expected", GPG_MAX_KEYS);
@@ -267,13 +342,10 @@ is_strong_digest(gpgme_hash_algo_t digest)
     return digest == GPGME_MD_SHA256 || digest == GPGME_MD_SHA384 || digest == GPGME_MD_SHA512;
 }
 
-static bool
-is_weak_key(gpgme_subkey_t key)
+static int64_t
+earlier(int64_t a, int64_t b) /* 0: never */
 {
-    bool has_bits = key->pubkey_algo == GPGME_PK_RSA || key->pubkey_algo == GPGME_PK_RSA_S ||
-                    key->pubkey_algo == GPGME_PK_DSA;
-
-    return has_bits && key->length < STRONG_BITS;
+    return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
 /* describe_key: the primary key behind the signature, and what is wrong with it or the subkey. A weak primary
@@ -291,8 +363,9 @@ describe_key(Gpg *gpg, GpgSignature *signature)
 
         if (subkey != key->subkeys && !is_signer)
             continue;
-        if (is_weak_key(subkey))
-            signature->weak_bits = subkey->length;
+        if (weak_bits(subkey) != 0)
+            signature->weak_bits = weak_bits(subkey);
+        signature->key_expires_at = earlier(signature->key_expires_at, (int64_t)subkey->expires);
         signature->is_key_revoked = signature->is_key_revoked || subkey->revoked;
         signature->is_key_expired = signature->is_key_expired || subkey->expired;
     }
@@ -308,7 +381,7 @@ signature_new(gpgme_signature_t from)
     gpgme_strerror_r(from->status, text, sizeof text);
     signature->status = status_from_code(from->status);
     signature->status_text = g_strdup(text);
-    signature->key = g_strdup(from->fpr != NULL ? from->fpr : "unknown");
+    signature->key = from->fpr != NULL ? g_ascii_strup(from->fpr, -1) : g_strdup("unknown");
     signature->digest = g_strdup(digest != NULL ? digest : "unknown");
     signature->is_digest_strong = is_strong_digest(from->hash_algo);
     signature->signed_at = (int64_t)from->timestamp;

@@ -29,6 +29,7 @@ typedef struct {
     unsigned weak_bits; /* size of an RSA or DSA (sub)key or primary below 2048 bits; 0: none */
     bool is_key_revoked, is_key_expired; /* the primary or the signing key, as the key itself says */
     int64_t signed_at, expires_at;
+    int64_t key_expires_at; /* of the primary or the signing key, whichever comes first; 0: never */
 } GpgSignature;
 void sign_gpg_signature_free(GpgSignature *signature);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GpgSignature, sign_gpg_signature_free)
@@ -42,7 +43,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Gpg, sign_gpg_free)
 
 bool sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error);
 
-/** sign_gpg_list: (transfer full) (element-type utf8) the primary fingerprints of the home's public keys. */
+/** sign_gpg_list: (transfer full) (element-type SignKey) the home's public keys. */
 GPtrArray *sign_gpg_list(Gpg *gpg, GError **error);
 
 bool sign_gpg_delete(Gpg *gpg, const char *fingerprint, GError **error);

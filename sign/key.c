@@ -86,7 +86,7 @@ sign_key_fingerprint(const char *home, GError **error)
         error_set(error, "%s: holds %u keys where exactly one is expected", home, list->len);
         return NULL;
     }
-    return g_strdup(g_ptr_array_index(list, 0));
+    return g_strdup(sign_key_primary(g_ptr_array_index(list, 0))->fingerprint);
 }
 
 GBytes *
@@ -144,11 +144,11 @@ select_in(Gpg *gpg, const char *wanted, GError **error)
     if (list == NULL)
         return NULL;
     for (guint i = 0; wanted != NULL && i < list->len; i++) {
-        if (g_str_equal(g_ptr_array_index(list, i), wanted))
+        if (g_str_equal(sign_key_primary(g_ptr_array_index(list, i))->fingerprint, wanted))
             return g_strdup(wanted);
     }
     if (wanted == NULL && list->len == 1)
-        return g_strdup(g_ptr_array_index(list, 0));
+        return g_strdup(sign_key_primary(g_ptr_array_index(list, 0))->fingerprint);
     if (wanted != NULL)
         error_set_code(error, BASE_ERROR_UNTRUSTED, "key %s is not among the %u keys given", wanted,
                        list->len);

@@ -14,18 +14,21 @@ day_text(int64_t unix_seconds)
     return time != NULL ? g_date_time_format(time, "%Y-%m-%d %H:%M UTC") : g_strdup("an unknown date");
 }
 
-static bool
-is_pinned(const char *fingerprint, const char *const *pins)
+/* find_pin: the primary key vouches for its subkeys; a pin may also name one subkey alone. Only full fingerprints
+ * match: GnuPG gives a mere key id where it does not have the key. */
+static const char *
+find_pin(const GpgSignature *signature, const char *const *pins)
 {
     for (; *pins != NULL; pins++) {
-        if (g_strcmp0(fingerprint, *pins) == 0)
-            return true;
+        if (g_strcmp0(signature->primary, *pins) == 0 ||
+            (signature->primary != NULL && g_strcmp0(signature->key, *pins) == 0))
+            return *pins;
     }
-    return false;
+    return NULL;
 }
 
 static bool
-check_status(const GpgSignature *signature, bool may_be_expired, const char *name, GError **error)
+check_status(const GpgSignature *signature, SignPolicy policy, const char *name, GError **error)
 {
     const char *key = signature->primary != NULL ? signature->primary : signature->key;
     g_autofree char *day = NULL;
@@ -40,7 +43,7 @@ check_status(const GpgSignature *signature, bool may_be_expired, const char *nam
             "if it stays so",
             name, key);
     case GPG_SIGNATURE_EXPIRED:
-        if (may_be_expired)
+        if ((policy & POLICY_ALLOW_EXPIRED) != 0)
             return true;
         day = day_text(signature->expires_at);
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
@@ -69,11 +72,12 @@ check_status(const GpgSignature *signature, bool may_be_expired, const char *nam
 }
 
 static bool
-check_key(const GpgSignature *signature, const char *const *pins, const char *name, GError **error)
+check_key(const GpgSignature *signature, const char *const *pins, const char *name, const char **out_pin,
+          GError **error)
 {
-    const char *key = signature->primary;
+    const char *key = signature->primary, *pin = find_pin(signature, pins);
 
-    if (key == NULL || !is_pinned(key, pins))
+    if (pin == NULL)
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: signed by key %s, which is not pinned; ask the publisher whether the key "
                               "changed before you pin it",
@@ -93,12 +97,27 @@ check_key(const GpgSignature *signature, const char *const *pins, const char *na
             "%s: key %s has only %u bits and could be forged; the publisher needs one of at "
             "least 2048",
             name, key, signature->weak_bits);
+    if (out_pin != NULL)
+        *out_pin = pin;
     return true;
 }
 
+static bool
+check_digest(const GpgSignature *signature, SignPolicy policy, const char *name, GError **error)
+{
+    bool is_allowed = (policy & SIGN_ALLOW_WEAK_DIGEST) != 0 && g_strcmp0(signature->digest, "MD5") != 0;
+
+    if (signature->is_digest_strong || is_allowed)
+        return true;
+    return error_set_code(error, BASE_ERROR_UNTRUSTED,
+                          "%s: the signature by key %s uses %s, which can be forged; the publisher must sign "
+                          "with SHA-256 or SHA-512",
+                          name, signature->primary, signature->digest);
+}
+
 bool
-sign_policy_check(const GPtrArray *signatures, const char *const *pins, bool may_be_expired, const char *name,
-                  GError **error)
+sign_policy_check(const GPtrArray *signatures, const char *const *pins, SignPolicy policy, const char *name,
+                  const char **out_pin, GError **error)
 {
     const GpgSignature *signature;
 
@@ -106,13 +125,7 @@ sign_policy_check(const GPtrArray *signatures, const char *const *pins, bool may
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: carries %u signatures; exactly one is accepted", name, signatures->len);
     signature = g_ptr_array_index(signatures, 0);
-    if (!check_status(signature, may_be_expired, name, error) || !check_key(signature, pins, name, error))
+    if (!check_status(signature, policy, name, error) || !check_key(signature, pins, name, out_pin, error))
         return false;
-    if (!signature->is_digest_strong)
-        return error_set_code(
-            error, BASE_ERROR_UNTRUSTED,
-            "%s: the signature by key %s uses %s, which can be forged; the publisher must sign "
-            "with SHA-256 or SHA-512",
-            name, signature->primary, signature->digest);
-    return true;
+    return check_digest(signature, policy, name, error);
 }

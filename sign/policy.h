@@ -5,14 +5,17 @@
 
 #include "sign/gpg.h"
 
+/* Only where the publisher looks at his own index, which he is about to sign again. */
+#define POLICY_ALLOW_EXPIRED ((SignPolicy)(1 << 8))
+
 /**
  * sign_policy_check:
  * @signatures: (element-type GpgSignature) all that a message carries: exactly one is accepted
- * @pins: NULL-terminated primary fingerprints, 40 upper-case hex digits
- * @may_be_expired: accept a signature that has expired: for the publisher's own index, about to be signed
- * again
+ * @pins: NULL-terminated fingerprints of primary keys or subkeys, 40 upper-case hex digits
+ * @policy: SignPolicy flags and POLICY_ALLOW_EXPIRED
  * @name: for messages
+ * @out_pin: (nullable) the pin that is satisfied; borrowed from @pins
  * Errors: BASE_ERROR_UNTRUSTED
  */
-bool sign_policy_check(const GPtrArray *signatures, const char *const *pins, bool may_be_expired,
-                       const char *name, GError **error);
+bool sign_policy_check(const GPtrArray *signatures, const char *const *pins, SignPolicy policy,
+                       const char *name, const char **out_pin, GError **error);

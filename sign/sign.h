@@ -19,8 +19,11 @@
 typedef struct {
     GBytes *text;      /* what the signature covers, and nothing else */
     char *fingerprint; /* of the primary key, 40 upper-case hex digits */
+    char *pin; /* the pin that it satisfies: @fingerprint, or the subkey's where that one was pinned */
     int64_t signed_at;
     int64_t expires_at; /* of the signature; 0: never */
+    int64_t
+        key_expires_at; /* of the primary key or the subkey that signed, whichever comes first; 0: never */
 } SignVerified;
 void sign_verified_free(SignVerified *verified);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(SignVerified, sign_verified_free)
@@ -39,6 +42,28 @@ char *sign_key_create(const char *home, SignKeyKind kind, const char *user_id, u
 
 /** sign_key_fingerprint: (transfer full) the fingerprint of the one secret key in @home. */
 char *sign_key_fingerprint(const char *home, GError **error);
+
+/** SignSubkey: one (sub)key as it says of itself. */
+typedef struct {
+    char *fingerprint;        /* 40 upper-case hex digits */
+    char *algorithm;          /* "ed25519", "rsa3072" */
+    int64_t created, expires; /* unix seconds; @expires 0: never */
+    bool can_sign, is_revoked, is_expired;
+    unsigned weak_bits; /* size of an RSA or DSA key below 2048 bits; 0: none */
+} SignSubkey;
+
+typedef struct {
+    char *user_id;      /* the first; "" for none */
+    GPtrArray *subkeys; /* (element-type SignSubkey) the primary key first */
+} SignKey;
+void sign_key_free(SignKey *key);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SignKey, sign_key_free)
+
+/** sign_key_primary: borrowed. */
+const SignSubkey *sign_key_primary(const SignKey *key);
+
+/** sign_key_subkey: (nullable) the (sub)key with that normal fingerprint. */
+const SignSubkey *sign_key_subkey(const SignKey *key, const char *fingerprint);
 
 /** sign_key_export: (transfer full) the public key(s) in @home, armoured. */
 GBytes *sign_key_export(const char *home, GError **error);
@@ -66,22 +91,31 @@ char *sign_normal_fingerprint(const char *text, GError **error);
  */
 GBytes *sign_select_key(GBytes *keys, const char *fingerprint, char **out_fingerprint, GError **error);
 
+/** SignPolicy: what the strict rules let pass on top; flags. */
+typedef enum {
+    SIGN_STRICT = 0,
+    SIGN_ALLOW_WEAK_DIGEST = 1 << 0, /* SHA-1 and RIPEMD160, for indexes of another age; never MD5 */
+} SignPolicy;
+
+/** SignCheck: what a signature is measured against. All borrowed. */
+typedef struct {
+    GBytes *keys;            /* public keys of the pins */
+    const char *const *pins; /* NULL-terminated full fingerprints, of primary keys or of exact subkeys */
+    SignPolicy policy;
+    const char *name; /* for messages, usually the URL */
+} SignCheck;
+
 /**
- * sign_verify_clear: verify a clear-signed message. Exactly one signature, by the primary key or a subkey of
- * one of
- * @pins; nothing before or after the message; good status of the signature itself. Expired or revoked keys,
- * expired signatures, weak digests (MD5, SHA-1, RIPEMD160) and RSA/DSA keys below 2048 bits are refused.
- * @keys: public keys of the pins
- * @pins: NULL-terminated full fingerprints
- * @name: for messages, usually the URL
+ * sign_verify_clear: verify a clear-signed message. Exactly one signature, by a pinned key, by any signing
+ * subkey of a pinned primary key or by a pinned subkey; nothing before or after the message; good status of the
+ * signature itself. Expired or revoked keys, expired signatures, weak digests (MD5, SHA-1, RIPEMD160) and
+ * RSA/DSA keys below 2048 bits are refused.
  * Errors: BASE_ERROR_UNTRUSTED, with a sentence that says what is wrong and what to do
  */
-SignVerified *sign_verify_clear(GBytes *message, GBytes *keys, const char *const *pins, const char *name,
-                                GError **error);
+SignVerified *sign_verify_clear(GBytes *message, const SignCheck *check, GError **error);
 
 /** sign_verify_detached: the same for @text with the detached @signature (binary or armoured). */
-SignVerified *sign_verify_detached(GBytes *text, GBytes *signature, GBytes *keys, const char *const *pins,
-                                   const char *name, GError **error);
+SignVerified *sign_verify_detached(GBytes *text, GBytes *signature, const SignCheck *check, GError **error);
 
 /**
  * sign_verify_own: the same for what the key of @home signed before, except that the signature may have

@@ -16,6 +16,7 @@ sign_verified_free(SignVerified *verified)
         return;
     g_clear_pointer(&verified->text, g_bytes_unref);
     g_free(verified->fingerprint);
+    g_free(verified->pin);
     g_free(verified);
 }
 
@@ -79,91 +80,103 @@ normal_pins(const char *const *pins, GError **error)
     return (char **)g_ptr_array_free(g_steal_pointer(&list), FALSE);
 }
 
+static bool
+is_pinned(const SignKey *key, const char *const *pins)
+{
+    for (; *pins != NULL; pins++) {
+        if (sign_key_subkey(key, *pins) != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* import_pinned: the keys into the home, and out again whatever is not pinned. */
 static bool
-import_pinned(Gpg *gpg, GBytes *keys, const char *const *pins, const char *name, GError **error)
+import_pinned(Gpg *gpg, const SignCheck *check, const char *const *pins, GError **error)
 {
     g_autoptr(GPtrArray) list = NULL;
     unsigned found = 0;
 
-    if (!sign_gpg_import(gpg, keys, error))
+    if (!sign_gpg_import(gpg, check->keys, error))
         return false;
     list = sign_gpg_list(gpg, error);
     if (list == NULL)
         return false;
     for (guint i = 0; i < list->len; i++) {
-        const char *fingerprint = g_ptr_array_index(list, i);
+        const SignKey *key = g_ptr_array_index(list, i);
 
-        if (g_strv_contains(pins, fingerprint))
+        if (is_pinned(key, pins))
             found++;
-        else if (!sign_gpg_delete(gpg, fingerprint, error))
+        else if (!sign_gpg_delete(gpg, sign_key_primary(key)->fingerprint, error))
             return false;
     }
     if (found == 0)
         return error_set_code(
             error, BASE_ERROR_UNTRUSTED,
-            "%s: the public key of pin %s is not at hand; add the source again with its key", name,
+            "%s: the public key of pin %s is not at hand; add the source again with its key", check->name,
             pins[0] != NULL ? pins[0] : "(none given)");
     return true;
 }
 
 /* verify: @message is clear-signed, or where @text is given a detached signature of it. */
 static SignVerified *
-verify(GBytes *message, GBytes *text, GBytes *keys, const char *const *pins, bool may_be_expired,
-       const char *name, GError **error)
+verify(GBytes *message, GBytes *text, const SignCheck *check, GError **error)
 {
     g_autoptr(SignVerified) verified = g_new0(SignVerified, 1);
-    g_auto(GStrv) pinned = normal_pins(pins, error);
+    g_auto(GStrv) pins = normal_pins(check->pins, error);
     g_autoptr(GPtrArray) signatures = NULL;
     g_autoptr(GBytes) signed_text = NULL;
     g_auto(Home) home = HOME_NONE;
     g_autoptr(Gpg) gpg = NULL;
     const GpgSignature *signature;
+    const char *pin;
 
-    if (pinned == NULL || !check_size(keys, SIGN_MAX_KEYS, name, error) ||
+    if (pins == NULL || !check_size(check->keys, SIGN_MAX_KEYS, check->name, error) ||
         !sign_home_init_temporary(&home, error))
         return NULL;
     gpg = sign_gpg_open(home.path, error);
-    if (gpg == NULL || !import_pinned(gpg, keys, (const char *const *)pinned, name, error))
+    if (gpg == NULL || !import_pinned(gpg, check, (const char *const *)pins, error))
         return NULL;
     signatures = sign_gpg_verify(gpg, message, text, &signed_text, error);
     if (signatures == NULL) {
-        g_prefix_error(error, "%s: ", name);
+        g_prefix_error(error, "%s: ", check->name);
         if (error != NULL)
             (*error)->code = BASE_ERROR_UNTRUSTED;
         return NULL;
     }
-    if (!sign_policy_check(signatures, (const char *const *)pinned, may_be_expired, name, error))
+    if (!sign_policy_check(signatures, (const char *const *)pins, check->policy, check->name, &pin, error))
         return NULL;
     signature = g_ptr_array_index(signatures, 0);
     verified->text = g_bytes_ref(text != NULL ? text : signed_text);
     verified->fingerprint = g_strdup(signature->primary);
+    verified->pin = g_strdup(pin);
     verified->signed_at = signature->signed_at;
     verified->expires_at = signature->expires_at;
+    verified->key_expires_at = signature->key_expires_at;
     return g_steal_pointer(&verified);
 }
 
 SignVerified *
-sign_verify_clear(GBytes *message, GBytes *keys, const char *const *pins, const char *name, GError **error)
+sign_verify_clear(GBytes *message, const SignCheck *check, GError **error)
 {
     gsize size;
     const char *data = g_bytes_get_data(message, &size);
 
-    if (!check_size(message, SIGN_MAX_TEXT, name, error) || !sign_armor_check_clear(data, size, name, error))
+    if (!check_size(message, SIGN_MAX_TEXT, check->name, error) ||
+        !sign_armor_check_clear(data, size, check->name, error))
         return NULL;
-    return verify(message, NULL, keys, pins, false, name, error);
+    return verify(message, NULL, check, error);
 }
 
 SignVerified *
-sign_verify_detached(GBytes *text, GBytes *signature, GBytes *keys, const char *const *pins, const char *name,
-                     GError **error)
+sign_verify_detached(GBytes *text, GBytes *signature, const SignCheck *check, GError **error)
 {
     g_autoptr(GBytes) packet = NULL;
 
-    if (!check_size(text, SIGN_MAX_TEXT, name, error))
+    if (!check_size(text, SIGN_MAX_TEXT, check->name, error))
         return NULL;
-    packet = sign_armor_detached_packet(signature, name, error);
-    return packet != NULL ? verify(packet, text, keys, pins, false, name, error) : NULL;
+    packet = sign_armor_detached_packet(signature, check->name, error);
+    return packet != NULL ? verify(packet, text, check, error) : NULL;
 }
 
 SignVerified *
@@ -171,12 +184,8 @@ sign_verify_own(const char *home, GBytes *text, GBytes *signature, const char *n
 {
     g_autofree char *fingerprint = sign_key_fingerprint(home, error);
     const char *pins[] = {fingerprint, NULL};
-    g_autoptr(GBytes) packet = NULL;
-    g_autoptr(GBytes) keys = NULL;
+    g_autoptr(GBytes) keys = fingerprint != NULL ? sign_key_export(home, error) : NULL;
+    const SignCheck check = {.keys = keys, .pins = pins, .policy = POLICY_ALLOW_EXPIRED, .name = name};
 
-    if (fingerprint == NULL || !check_size(text, SIGN_MAX_TEXT, name, error))
-        return NULL;
-    keys = sign_key_export(home, error);
-    packet = keys != NULL ? sign_armor_detached_packet(signature, name, error) : NULL;
-    return packet != NULL ? verify(packet, text, keys, pins, true, name, error) : NULL;
+    return keys != NULL ? sign_verify_detached(text, signature, &check, error) : NULL;
 }

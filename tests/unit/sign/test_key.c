@@ -55,11 +55,12 @@ a_new_key_signs_what_its_fingerprint_verifies(void **state G_GNUC_UNUSED)
         assert_int_equal(info.st_mode & 0777, 0700);
         assert_true(sign_index(home, text, 14, &clear, &detached, NULL));
         assert_false(agent_is_running(home));
-        verified = sign_verify_detached(text, detached, keys, pins, "x", NULL);
+        verified =
+            sign_verify_detached(text, detached, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL);
         assert_non_null(verified);
         assert_int_equal(verified->expires_at - verified->signed_at, 14 * 24 * 60 * 60);
         sign_verified_free(g_steal_pointer(&verified));
-        verified = sign_verify_clear(clear, keys, pins, "x", NULL);
+        verified = sign_verify_clear(clear, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL);
         assert_non_null(verified);
         own = sign_verify_own(home, text, detached, "x", NULL);
         assert_non_null(own);
@@ -86,7 +87,8 @@ only_the_publisher_accepts_his_expired_signature(void **state G_GNUC_UNUSED)
     signature = fixture_read("signature");
     pins[0] = pin = key_fingerprint("old");
     keys = key_export("=old");
-    assert_null(sign_verify_detached(text, signature, keys, pins, "x", NULL));
+    assert_null(
+        sign_verify_detached(text, signature, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL));
     own = sign_verify_own(home, text, signature, "x", NULL);
     assert_non_null(own);
     assert_null(sign_verify_own(home, evil, signature, "x", NULL));

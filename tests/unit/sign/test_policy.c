@@ -17,28 +17,35 @@
 
 static const struct {
     GpgSignature signature; /* status 0 is "good" */
-    bool may_be_expired;
+    SignPolicy policy;
     const char *expect; /* NULL: accepted */
 } CASES[] = {
-    {{PINNED, STRONG}, false, NULL},
-    {{PINNED, STRONG, .status = GPG_SIGNATURE_EXPIRED}, true, NULL},
+    {{PINNED, STRONG}, SIGN_STRICT, NULL},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_EXPIRED}, POLICY_ALLOW_EXPIRED, NULL},
     {{PINNED, STRONG, .status = GPG_SIGNATURE_EXPIRED, .expires_at = 86400},
-     false,
+     SIGN_STRICT,
      "expired on 1970-01-02 00:00 UTC"},
-    {{PINNED, STRONG, .status = GPG_SIGNATURE_BAD}, true, "was changed after"},
-    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_EXPIRED}, true, "has expired"},
-    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_REVOKED}, true, "was revoked"},
-    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_UNKNOWN}, true, "not pinned"},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_BAD}, POLICY_ALLOW_EXPIRED, "was changed after"},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_EXPIRED}, POLICY_ALLOW_EXPIRED, "has expired"},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_REVOKED}, POLICY_ALLOW_EXPIRED, "was revoked"},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_UNKNOWN}, POLICY_ALLOW_EXPIRED, "not pinned"},
     {{PINNED, STRONG, .status = GPG_SIGNATURE_ERROR, .status_text = (char *)"odd"},
-     true,
+     POLICY_ALLOW_EXPIRED,
      "cannot be checked: odd"},
-    {{STRONG, .primary = (char *)OTHER}, true, "not pinned"},
-    {{STRONG}, true, "not pinned"},
-    {{STRONG, .primary = (char *)"01234567"}, true, "not pinned"},
-    {{PINNED, .digest = (char *)"SHA1"}, true, "uses SHA1"},
-    {{PINNED, STRONG, .weak_bits = 1024}, true, "only 1024 bits"},
-    {{PINNED, STRONG, .is_key_revoked = true}, true, "was revoked"},
-    {{PINNED, STRONG, .is_key_expired = true}, true, "has expired"},
+    {{STRONG, .primary = (char *)OTHER}, POLICY_ALLOW_EXPIRED, "not pinned"},
+    {{STRONG}, POLICY_ALLOW_EXPIRED, "not pinned"},
+    {{STRONG, .primary = (char *)"01234567"}, POLICY_ALLOW_EXPIRED, "not pinned"},
+    {{PINNED, .digest = (char *)"SHA1"}, POLICY_ALLOW_EXPIRED, "uses SHA1"},
+    {{PINNED, .digest = (char *)"SHA1"}, SIGN_ALLOW_WEAK_DIGEST, NULL},
+    {{PINNED, .digest = (char *)"MD5"}, SIGN_ALLOW_WEAK_DIGEST, "uses MD5"},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_EXPIRED}, SIGN_ALLOW_WEAK_DIGEST, "expired on"},
+    {{.primary = (char *)OTHER, .key = (char *)PIN, STRONG},
+     SIGN_STRICT,
+     NULL}, /* an exact subkey is pinned */
+    {{.key = (char *)PIN, STRONG}, SIGN_STRICT, "not pinned"},
+    {{PINNED, STRONG, .weak_bits = 1024}, POLICY_ALLOW_EXPIRED, "only 1024 bits"},
+    {{PINNED, STRONG, .is_key_revoked = true}, POLICY_ALLOW_EXPIRED, "was revoked"},
+    {{PINNED, STRONG, .is_key_expired = true}, POLICY_ALLOW_EXPIRED, "has expired"},
 };
 
 static void
@@ -52,9 +59,10 @@ each_rule_has_its_sentence(void **state G_GNUC_UNUSED)
         GpgSignature signature = CASES[i].signature;
         bool is_ok;
 
-        signature.key = (char *)"ABCD";
+        if (signature.key == NULL)
+            signature.key = (char *)"ABCD";
         g_ptr_array_add(list, &signature);
-        is_ok = sign_policy_check(list, pins, CASES[i].may_be_expired, "x", &error);
+        is_ok = sign_policy_check(list, pins, CASES[i].policy, "x", NULL, &error);
         if (is_ok != (CASES[i].expect == NULL))
             fail_msg("case %zu: %s", i, error != NULL ? error->message : "was accepted");
         if (!is_ok &&
@@ -74,7 +82,7 @@ only_a_single_signature_is_accepted(void **state G_GNUC_UNUSED)
 
         for (unsigned i = 0; i < n; i++)
             g_ptr_array_add(list, &signature);
-        assert_int_equal(sign_policy_check(list, pins, false, "x", NULL), n == 1);
+        assert_int_equal(sign_policy_check(list, pins, SIGN_STRICT, "x", NULL, NULL), n == 1);
     }
 }
 
@@ -86,7 +94,7 @@ no_pin_trusts_nobody(void **state G_GNUC_UNUSED)
     GpgSignature signature = {PINNED, STRONG};
 
     g_ptr_array_add(list, &signature);
-    assert_false(sign_policy_check(list, pins, false, "x", NULL));
+    assert_false(sign_policy_check(list, pins, SIGN_STRICT, "x", NULL, NULL));
 }
 
 int

@@ -120,7 +120,7 @@ clear_signed_messages_are_judged(void **state G_GNUC_UNUSED)
         if (item->options != NULL)
             gpg_do("%s --output message --clearsign text", item->options);
         message = fixture_read(item->options != NULL ? "message" : "revoked.asc");
-        verified = sign_verify_clear(message, keys, pins, "x", &error);
+        verified = sign_verify_clear(message, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, &error);
         check(item, verified, error, pin);
     }
 }
@@ -143,11 +143,170 @@ detached_signatures_are_judged(void **state G_GNUC_UNUSED)
         if (item->options != NULL)
             gpg_do("%s %s --output signature --detach-sign text", item->options, i % 2 == 0 ? "--armor" : "");
         signature = fixture_read(item->options != NULL ? "signature" : "revoked.sig");
-        verified = sign_verify_detached(text, signature, keys, pins, "x", &error);
+        verified = sign_verify_detached(text, signature,
+                                        &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, &error);
         check(item, verified, error, pin);
         if (verified != NULL)
             assert_true(g_bytes_equal(verified->text, text));
     }
+}
+
+/* subkey_fingerprint: of the @n-th subkey of @user_id, from 1. */
+static char *
+subkey_fingerprint(const char *user_id, unsigned n)
+{
+    g_autofree char *output = gpg("--with-colons --list-keys '=%s'", user_id);
+    const char *at = output;
+
+    for (unsigned i = 0; i <= n; i++) {
+        at = strstr(at, "\nfpr:::::::::");
+        assert_non_null(at);
+        at += strlen("\nfpr:::::::::");
+    }
+    return g_strndup(at, SIGN_FINGERPRINT_DIGITS);
+}
+
+/* A key "family" with three signing subkeys: good, expired, revoked. */
+static void
+make_family(void)
+{
+    static const char answers[] = "key 3\nrevkey\ny\n0\n\ny\nsave\n";
+    g_autofree char *primary = NULL;
+
+    gpg_do("--faked-system-time 20200101T000000! --quick-gen-key family ed25519 cert never");
+    primary = key_fingerprint("family");
+    gpg_do("--faked-system-time 20200101T000000! --quick-add-key %s ed25519 sign never", primary);
+    gpg_do("--faked-system-time 20200101T000000! --quick-add-key %s ed25519 sign 1d", primary);
+    gpg_do("--faked-system-time 20200101T000000! --quick-add-key %s rsa2048 sign never", primary);
+    for (unsigned n = 1; n <= 3; n++) {
+        g_autofree char *subkey = subkey_fingerprint("family", n);
+
+        gpg_do(
+            "--faked-system-time 20200101T010000! --local-user %s! --output family%u.sig --detach-sign text",
+            subkey, n);
+    }
+    fixture_write("answers", answers, strlen(answers));
+    gpg_do("--no-batch --no-tty --command-file answers --edit-key %s", primary);
+}
+
+static void
+subkeys_are_judged_one_by_one(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        unsigned signer, pinned; /* number of the subkey; 0: the primary key */
+        const char *expect;
+    } ROWS[] = {
+        {1, 0, NULL},          {1, 1, NULL},          {1, 2, "which is not pinned"}, {2, 0, "has expired"},
+        {2, 2, "has expired"}, {3, 0, "was revoked"}, {3, 3, "was revoked"},
+    };
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+    g_autoptr(GBytes) keys = NULL;
+    g_autofree char *primary = NULL;
+
+    make_family();
+    primary = key_fingerprint("family");
+    keys = key_export("=family");
+    for (size_t i = 0; i < G_N_ELEMENTS(ROWS); i++) {
+        g_autofree char *name = g_strdup_printf("family%u.sig", ROWS[i].signer);
+        g_autofree char *pin = subkey_fingerprint("family", ROWS[i].pinned);
+        const char *pins[] = {pin, NULL};
+        g_autoptr(GBytes) signature = fixture_read(name);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(SignVerified) verified = sign_verify_detached(
+            text, signature, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, &error);
+
+        if ((verified != NULL) != (ROWS[i].expect == NULL))
+            fail_msg("row %zu: %s", i, error != NULL ? error->message : "was accepted");
+        if (verified != NULL) {
+            assert_string_equal(verified->fingerprint, primary);
+            assert_string_equal(verified->pin, pin);
+            assert_int_equal(verified->key_expires_at, 0);
+        } else if (error->code != BASE_ERROR_UNTRUSTED || strstr(error->message, ROWS[i].expect) == NULL) {
+            fail_msg("row %zu: unexpected message: %s", i, error->message);
+        }
+    }
+}
+
+static void
+the_keys_expiry_comes_with_the_verdict(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *pin = NULL;
+    const char *pins[] = {NULL, NULL};
+    g_autoptr(GBytes) keys = NULL, text = g_bytes_new_static(TEXT, strlen(TEXT)), signature = NULL;
+    g_autoptr(SignVerified) verified = NULL;
+
+    gpg_do("--quick-gen-key brief ed25519 cert 9d");
+    pins[0] = pin = key_fingerprint("brief");
+    gpg_do("--quick-add-key %s ed25519 sign 4d", pin);
+    gpg_do("--local-user =brief --output signature --detach-sign text");
+    keys = key_export("=brief");
+    signature = fixture_read("signature");
+    verified =
+        sign_verify_detached(text, signature, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL);
+    assert_non_null(verified);
+    assert_true(verified->key_expires_at - verified->signed_at > 3 * 24 * 60 * 60);
+    assert_true(verified->key_expires_at - verified->signed_at < 5 * 24 * 60 * 60);
+}
+
+static void
+a_weak_digest_passes_by_policy_alone(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *pin = key_fingerprint("rsa");
+    const char *pins[] = {pin, NULL};
+    g_autoptr(GBytes) keys = key_export("=rsa"), message = NULL;
+    SignCheck check = {.keys = keys, .pins = pins, .policy = SIGN_ALLOW_WEAK_DIGEST, .name = "x"};
+    g_autoptr(SignVerified) verified = NULL;
+    g_autoptr(GError) error = NULL;
+
+    gpg_do("--local-user =rsa --digest-algo SHA1 --output message --clearsign text");
+    message = fixture_read("message");
+    verified = sign_verify_clear(message, &check, &error);
+    assert_non_null(verified);
+    check.policy = SIGN_STRICT;
+    assert_null(sign_verify_clear(message, &check, &error));
+    assert_non_null(strstr(error->message, "uses SHA1"));
+}
+
+/* A cleartext signature does not cover blanks at line ends: adding some changes nothing, and what is handed on has
+ * none of them. */
+static void
+blanks_at_line_ends_change_nothing(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *pin = key_fingerprint("good");
+    const char *pins[] = {pin, NULL};
+    g_autoptr(GBytes) keys = key_export("=good"), good = NULL, edited = NULL;
+    SignCheck check = {.keys = keys, .pins = pins, .name = "x"};
+    g_autoptr(SignVerified) first = NULL, second = NULL;
+    GString *text;
+
+    gpg_do("--local-user =good --output message --clearsign text");
+    good = fixture_read("message");
+    text = g_string_new_len(g_bytes_get_data(good, NULL), (gssize)g_bytes_get_size(good));
+    assert_int_equal(g_string_replace(text, "file=a.xz\n", "file=a.xz \t \n", 0), 1);
+    edited = g_string_free_to_bytes(text);
+    first = sign_verify_clear(good, &check, NULL);
+    second = sign_verify_clear(edited, &check, NULL);
+    assert_true(first != NULL && second != NULL && g_bytes_equal(first->text, second->text));
+}
+
+static void
+no_data_is_refused(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *pin = key_fingerprint("good");
+    const char *pins[] = {pin, NULL};
+    g_autoptr(GBytes) keys = key_export("=good"), nothing = g_bytes_new_static("", 0);
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+    SignCheck check = {.keys = keys, .pins = pins, .name = "x"};
+    g_autoptr(GError) error = NULL;
+
+    assert_null(sign_verify_clear(nothing, &check, &error));
+    assert_int_equal(error->code, BASE_ERROR_UNTRUSTED);
+    g_clear_error(&error);
+    assert_null(sign_verify_detached(text, nothing, &check, &error));
+    assert_int_equal(error->code, BASE_ERROR_UNTRUSTED);
+    g_clear_error(&error);
+    check.keys = nothing;
+    assert_null(sign_verify_detached(text, nothing, &check, &error));
 }
 
 static void
@@ -157,7 +316,8 @@ expect_refused(GBytes *message, const char *expect)
     const char *pins[] = {pin, NULL};
     g_autoptr(GBytes) keys = key_export("=good");
     g_autoptr(GError) error = NULL;
-    g_autoptr(SignVerified) verified = sign_verify_clear(message, keys, pins, "x", &error);
+    g_autoptr(SignVerified) verified =
+        sign_verify_clear(message, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, &error);
 
     assert_null(verified);
     assert_int_equal(error->code, BASE_ERROR_UNTRUSTED);
@@ -220,7 +380,7 @@ the_signed_text_alone_comes_back(void **state G_GNUC_UNUSED)
 
     gpg_do("--local-user =good --default-sig-expire 3d --output message --clearsign text");
     message = fixture_read("message");
-    verified = sign_verify_clear(message, keys, pins, "x", NULL);
+    verified = sign_verify_clear(message, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL);
     assert_non_null(verified);
     text = g_bytes_get_data(verified->text, &size);
     /* A cleartext signature does not cover blanks at line ends, so they are not handed on. */
@@ -241,7 +401,8 @@ a_signature_file_with_another_text_inside_is_refused(void **state G_GNUC_UNUSED)
 
     gpg_do("--local-user =good --output message --sign text");
     message = fixture_read("message");
-    assert_null(sign_verify_detached(text, message, keys, pins, "x", &error));
+    assert_null(
+        sign_verify_detached(text, message, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, &error));
     assert_int_equal(error->code, BASE_ERROR_UNTRUSTED);
     assert_non_null(strstr(error->message, "not exactly one OpenPGP signature"));
 }
@@ -261,7 +422,7 @@ verification_leaves_nothing_behind(void **state G_GNUC_UNUSED)
     message = fixture_read("message");
     assert_int_equal(g_mkdir(runtime, 0700), 0);
     g_setenv("XDG_RUNTIME_DIR", runtime, TRUE);
-    verified = sign_verify_clear(message, keys, pins, "x", NULL);
+    verified = sign_verify_clear(message, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL);
     g_unsetenv("XDG_RUNTIME_DIR");
     assert_non_null(verified);
     dir = g_dir_open(runtime, 0, NULL);
@@ -294,6 +455,11 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clear_signed_messages_are_judged),
         cmocka_unit_test(detached_signatures_are_judged),
+        cmocka_unit_test(subkeys_are_judged_one_by_one),
+        cmocka_unit_test(the_keys_expiry_comes_with_the_verdict),
+        cmocka_unit_test(a_weak_digest_passes_by_policy_alone),
+        cmocka_unit_test(blanks_at_line_ends_change_nothing),
+        cmocka_unit_test(no_data_is_refused),
         cmocka_unit_test(a_changed_message_is_refused),
         cmocka_unit_test(the_signed_text_alone_comes_back),
         cmocka_unit_test(a_signature_file_with_another_text_inside_is_refused),
