@@ -126,17 +126,19 @@ warn_of_problems(const Catalogue *catalogue, GPtrArray *warnings)
 {
     const GPtrArray *problems = catalogue->opened.problems;
     const IndexProblem *first;
+    g_autoptr(GString) text = NULL;
 
     if (catalogue->refusal != NULL)
         g_ptr_array_add(warnings, g_strdup(catalogue->refusal->message));
     if (problems == NULL || problems->len == 0)
         return;
     first = g_ptr_array_index(problems, 0);
-    g_ptr_array_add(warnings,
-                    problems->len == 1
-                        ? g_strdup_printf("source '%s': %s", catalogue->source->name, first->message)
-                        : g_strdup_printf("source '%s': %s (and %u more problems)", catalogue->source->name,
-                                          first->message, problems->len - 1));
+    text = g_string_new(NULL);
+    g_string_printf(text, "source '%s': %s:%u: %s", catalogue->source->name, catalogue->source->uri,
+                    first->line, first->message);
+    if (problems->len > 1)
+        g_string_append_printf(text, " (and %u more problems)", problems->len - 1);
+    g_ptr_array_add(warnings, g_string_free(g_steal_pointer(&text), FALSE));
 }
 
 Catalogue *

@@ -5,11 +5,15 @@
  */
 #pragma once
 
-#include "base/error.h"
+#include "base/finding.h"
 
 #include <stdint.h>
 
-#define INDEX_MAX_BYTES (16u << 20)   /* the largest real index is 80 KB; this is some 40,000 full entries */
+#define INDEX_MAX_BYTES                                                                                      \
+    (96u << 20) /* 100,000 entries with every field, manifest and package list: 1,000 bytes each */
+#define INDEX_MAX_ENTRIES                                                                                    \
+    200000u /* together with the next: at most some 600 MB in memory, whatever the text */
+#define INDEX_MAX_ALL_FIELDS 4000000u /* of all entries: twenty each */
 #define INDEX_MAX_PRINT_ENTRIES 2400u /* the old grammar's parser stops at 2499 sections */
 #define INDEX_MAX_FIELDS 9995u        /* of one section: what the old grammar's parser can take */
 #define INDEX_MAX_PROBLEMS 200u       /* reported; a hostile text has one in every second byte */
@@ -70,7 +74,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Index, index_free)
 
 typedef struct {
     unsigned line; /* from 1; 0: the whole file */
-    char *message;
+    char *message; /* without file and line */
 } IndexProblem;
 void index_problem_free(IndexProblem *problem);
 
@@ -80,7 +84,7 @@ bool index_is_name(const char *name);
 /**
  * index_parse:
  * @text: index text that sign_verify() returned, without any armour; at most INDEX_MAX_BYTES bytes
- * @source: name for messages, usually the URL
+ * @source: name for errors, usually the URL
  * @out_problems: (element-type IndexProblem) (transfer full) (nullable): one per refused entry or skipped
  * line, in file order, at most INDEX_MAX_PROBLEMS
  *
@@ -89,10 +93,27 @@ bool index_is_name(const char *name);
  * architecture; a bad one is left out and described in @out_problems. Numbers are plain decimal digits. Takes
  * linear time.
  *
- * Returns: (transfer full) the index, or NULL with @error set (too large, NUL bytes)
+ * Returns: (transfer full) the index, or NULL with @error set (too large, too many entries or fields, NUL bytes)
  * Source: virt-builder(1) "Formal specification of the index file"
  */
 Index *index_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError **error);
+
+/**
+ * index_body: (transfer full) the text inside a clear-signed @file, with dashes unescaped and NOT verified; @file
+ * itself where it has no such armour. For unsigned sources and for checks alone.
+ * @out_lines: (nullable) how many lines of @file come before it
+ */
+GBytes *index_body(GBytes *file, unsigned *out_lines);
+
+/**
+ * index_check: add to @findings (element-type Finding) what is wrong with an index, sorted by line: index_parse()'s
+ * problems are errors. With @is_strict also what stock virt-builder up to 1.55.5 refuses or misreads although
+ * index_parse() takes it: warnings.
+ * @file: as a server sends it: stock clients parse it with its armour
+ * @text: (nullable) what its signature covers; NULL: index_body() of @file
+ * @path: of the findings
+ */
+void index_check(GBytes *file, GBytes *text, const char *path, bool is_strict, GPtrArray *findings);
 
 /**
  * index_print: canonical text in the old grammar: LF, header comments first, exactly one blank line between

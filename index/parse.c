@@ -9,12 +9,13 @@
 #include <string.h>
 
 typedef struct {
-    const char *source;
     Index *index;
     GPtrArray *problems;
     GHashTable *seen;   /* "name arch" of the accepted entries -> header line */
     GHashTable *fields; /* "key[subkey]" of the section at hand */
     unsigned headers;   /* header comments seen so far */
+    unsigned n_fields;  /* of all entries so far */
+    bool is_full;       /* a limit was passed: nothing more is taken */
 } Parser;
 
 static void
@@ -27,9 +28,8 @@ report(unsigned line, const char *message, void *context)
         return;
     problem = g_new0(IndexProblem, 1);
     problem->line = line;
-    problem->message = parser->problems->len == INDEX_MAX_PROBLEMS - 1
-                           ? g_strdup_printf("%s:%u: more problems follow", parser->source, line)
-                           : g_strdup_printf("%s:%u: %s", parser->source, line, message);
+    problem->message = parser->problems->len == INDEX_MAX_PROBLEMS - 1 ? g_strdup("more problems follow")
+                                                                       : g_strdup(message);
     g_ptr_array_add(parser->problems, problem);
 }
 
@@ -227,6 +227,11 @@ read_section(const GrammarSection *section, void *context)
     gpointer first;
     char *identity;
 
+    parser->n_fields += section->fields->len;
+    parser->is_full = parser->is_full || parser->index->entries->len == INDEX_MAX_ENTRIES ||
+                      parser->n_fields > INDEX_MAX_ALL_FIELDS;
+    if (parser->is_full)
+        return;
     if (!build_entry(parser, section, entry, &line, &error)) {
         report(line, error->message, parser);
         return;
@@ -255,7 +260,7 @@ index_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError *
     g_autoptr(GHashTable) fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     gsize size;
     const char *data = g_bytes_get_data(text, &size);
-    Parser parser = {.source = source, .problems = problems, .seen = seen, .fields = fields};
+    Parser parser = {.problems = problems, .seen = seen, .fields = fields};
 
     if (size > INDEX_MAX_BYTES) {
         error_set(error, "%s: the index is larger than %u bytes", source, INDEX_MAX_BYTES);
@@ -267,6 +272,11 @@ index_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError *
     }
     parser.index = index = index_new();
     index_grammar_read(data, size, &EVENTS, &parser);
+    if (parser.is_full) {
+        error_set(error, "%s: the index has more than %u entries or %u fields", source, INDEX_MAX_ENTRIES,
+                  INDEX_MAX_ALL_FIELDS);
+        return NULL;
+    }
     if (out_problems != NULL)
         *out_problems = g_steal_pointer(&problems);
     return g_steal_pointer(&index);

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#define SIGN_MAX_TEXT (32u << 20) /* an index of INDEX_MAX_BYTES with its armour */
-#define SIGN_MAX_KEYS (1u << 20)  /* keys.asc: a handful of public keys */
+#define SIGN_MAX_TEXT (100u << 20) /* an index of INDEX_MAX_BYTES with its armour */
+#define SIGN_MAX_KEYS (1u << 20)   /* keys.asc: a handful of public keys */
 #define SIGN_FINGERPRINT_DIGITS 40u
 
 /** SignVerified: proof that @text was signed by @fingerprint, a pinned key. Only sign_verify_*() makes one.

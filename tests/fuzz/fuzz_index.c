@@ -1,6 +1,7 @@
 // fuzz: index
 // SPDX-License-Identifier: Apache-2.0
-/* Any bytes as index text: what is accepted must print, and the print must read back as the same catalogue.
+/* Any bytes as index text: what is accepted must print, and the print must read back as the same catalogue;
+ * and the checks for other clients bear it.
  */
 #include "index/index.h"
 
@@ -17,7 +18,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     g_autoptr(GPtrArray) problems = NULL;
     g_autoptr(GBytes) printed_bytes = NULL;
     g_autofree char *printed = NULL, *reprinted = NULL;
+    g_autoptr(GPtrArray) findings = finding_list_new();
 
+    index_check(text, NULL, "fuzz", true, findings);
     if (index == NULL)
         return 0;
     printed = index_print(index, NULL);

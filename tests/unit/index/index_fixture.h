@@ -26,3 +26,39 @@ fixture_entry(const Index *index, guint i)
 {
     return g_ptr_array_index(index->entries, i);
 }
+
+/* Data of other projects that is not committed; the test is skipped without it. */
+static inline char *
+fixture_data_folder(void)
+{
+    const char *set = g_getenv("VIRT_DEPOT_DATA");
+    g_autofree char *folder =
+        set != NULL ? g_strdup(set) : g_build_filename(VD_SOURCE_DIR, "../shared/data", NULL);
+
+    if (g_file_test(folder, G_FILE_TEST_IS_DIR))
+        return g_steal_pointer(&folder);
+    print_message("skipped: there is no test data in %s (VIRT_DEPOT_DATA)\n", folder);
+    skip();
+    return NULL;
+}
+
+/* Whether RESULTS.txt says that virt-builder's @grammar, "old" or "new", takes @name: "NAME: OK" or, for inputs on
+ * which the two differ, "     old: OK" and "     new: OK" below "NAME:". */
+static inline bool
+fixture_is_accepted(const char *results, const char *name, const char *grammar)
+{
+    g_autofree char *heading = g_strdup_printf("%s:", name), *wanted = g_strdup_printf("%s: OK", grammar);
+    g_auto(GStrv) lines = g_strsplit(results, "\n", -1);
+
+    for (char **line = lines; *line != NULL; line++) {
+        if (!g_str_has_prefix(*line, heading))
+            continue;
+        if (g_str_has_prefix(*line + strlen(heading), " OK"))
+            return true;
+        for (line++; *line != NULL && g_ascii_isspace(**line); line++)
+            if (strstr(*line, wanted) != NULL)
+                return true;
+        return false;
+    }
+    return false;
+}

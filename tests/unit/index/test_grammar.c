@@ -30,20 +30,6 @@ count_problem(unsigned line G_GNUC_UNUSED, const char *message G_GNUC_UNUSED, vo
 
 static const GrammarEvents EVENTS = {.section = count_section, .problem = count_problem};
 
-static char *
-data_folder(void)
-{
-    const char *set = g_getenv("VIRT_DEPOT_DATA");
-    g_autofree char *folder =
-        set != NULL ? g_strdup(set) : g_build_filename(VD_SOURCE_DIR, "../shared/data", NULL);
-
-    if (g_file_test(folder, G_FILE_TEST_IS_DIR))
-        return g_steal_pointer(&folder);
-    print_message("skipped: there is no test data in %s (VIRT_DEPOT_DATA)\n", folder);
-    skip();
-    return NULL;
-}
-
 /* The message inside the armour, as gpg would give it: no trailing blanks, dashes unescaped. */
 static char *
 strip_armour(const char *text)
@@ -65,7 +51,7 @@ strip_armour(const char *text)
 static void
 for_each_text(const char *folder, void (*check)(const char *name, const char *text))
 {
-    g_autofree char *data = data_folder();
+    g_autofree char *data = fixture_data_folder();
     g_autofree char *path = g_build_filename(data, folder, NULL);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     unsigned n = 0;
@@ -86,38 +72,18 @@ for_each_text(const char *folder, void (*check)(const char *name, const char *te
     assert_true(n > 0);
 }
 
-/* "NAME: OK" or, for inputs on which the two grammars differ, "     old: OK" or "     new: OK" below "NAME:".
- */
-static bool
-is_accepted_by_either(const char *results, const char *name)
-{
-    g_autofree char *heading = g_strdup_printf("%s:", name);
-    g_auto(GStrv) lines = g_strsplit(results, "\n", -1);
-
-    for (char **line = lines; *line != NULL; line++) {
-        if (!g_str_has_prefix(*line, heading))
-            continue;
-        if (g_str_has_prefix(*line + strlen(heading), " OK"))
-            return true;
-        for (line++; *line != NULL && g_ascii_isspace(**line); line++)
-            if (strstr(*line, ": OK") != NULL)
-                return true;
-        return false;
-    }
-    return false;
-}
-
 static void
 check_parser_case(const char *name, const char *text)
 {
-    g_autofree char *data = data_folder();
+    g_autofree char *data = fixture_data_folder();
     g_autofree char *path = g_build_filename(data, "parser-cases", "RESULTS.txt", NULL);
     g_autofree char *results = NULL;
     Count count = {0};
 
     assert_true(g_file_get_contents(path, &results, NULL, NULL));
     index_grammar_read(text, strlen(text), &EVENTS, &count);
-    if (count.problems > 0 && is_accepted_by_either(results, name))
+    if (count.problems > 0 &&
+        (fixture_is_accepted(results, name, "old") || fixture_is_accepted(results, name, "new")))
         fail_msg("%s: %u problems, but virt-builder accepts it", name, count.problems);
 }
 

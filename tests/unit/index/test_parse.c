@@ -228,6 +228,28 @@ test_a_hundred_thousand_entries_take_linear_time(void **state G_GNUC_UNUSED)
 }
 
 static void
+test_more_entries_or_fields_than_the_limits_are_an_error(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(GString) entries = g_string_new(NULL), fields = g_string_new(NULL);
+    g_autoptr(GBytes) many = NULL, wide = NULL;
+    g_autoptr(GError) first = NULL, second = NULL;
+
+    for (unsigned i = 0; i <= INDEX_MAX_ENTRIES; i++)
+        g_string_append_printf(entries, "[i%u]\n" REST, i);
+    many = g_bytes_new(entries->str, entries->len);
+    assert_null(index_parse(many, "index", NULL, &first));
+    assert_non_null(strstr(first->message, "more than"));
+    for (unsigned i = 0; i <= INDEX_MAX_ALL_FIELDS / 9000; i++) {
+        g_string_append_printf(fields, "[i%u]\n" REST, i);
+        for (unsigned k = 0; k < 9000; k++)
+            g_string_append_printf(fields, "%x=\n", k + 0xa00000);
+    }
+    wide = g_bytes_new(fields->str, fields->len);
+    assert_null(index_parse(wide, "index", NULL, &second));
+    assert_non_null(strstr(second->message, "more than"));
+}
+
+static void
 test_one_section_with_very_many_fields_is_refused(void **state G_GNUC_UNUSED)
 {
     g_autoptr(GString) text = g_string_new("[a]\n" REST);
@@ -251,6 +273,7 @@ main(void)
         cmocka_unit_test(test_upper_case_digests_become_lower_case),
         cmocka_unit_test(test_what_is_no_text_or_too_large_is_an_error),
         cmocka_unit_test(test_problems_are_capped),
+        cmocka_unit_test(test_more_entries_or_fields_than_the_limits_are_an_error),
         cmocka_unit_test(test_a_hundred_thousand_entries_take_linear_time),
         cmocka_unit_test(test_one_section_with_very_many_fields_is_refused),
     };
