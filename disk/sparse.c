@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Reads and writes that respect holes, for xz.c and copy.c. */
+/* Reads and writes that respect holes, for the .xz files and copy.c. */
 #include "disk/sparse.h"
 
 #include "base/fd.h"

@@ -12,7 +12,7 @@ WALLS = {
     "openssl/": ["base/digest.c", "repod/"],
     "jansson.h": ["base/json.c"],
     "curl/": ["net/http.c"],
-    "lzma.h": ["disk/xz.c"],
+    "lzma.h": ["disk/xz.h"],
     "zstd.h": ["disk/zstd.c"],
     "gpgme.h": ["sign/gpg.c"],
     "seccomp.h": ["fetch/sandbox.c"],
