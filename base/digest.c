@@ -71,6 +71,13 @@ digest_bytes(DigestKind kind, const void *data, size_t size)
     return digest_finish(digest);
 }
 
+void
+digest_sha256(const void *data, size_t size, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    if (EVP_Digest(data, size, out, NULL, EVP_sha256(), NULL) != 1)
+        g_error("libcrypto cannot make a digest");
+}
+
 char *
 digest_file(DigestKind kind, int fd, const char *name, GError **error)
 {

@@ -22,6 +22,10 @@ char *digest_finish(Digest *digest);
 /** digest_bytes: (transfer full) the hex digest of a buffer. */
 char *digest_bytes(DigestKind kind, const void *data, size_t size);
 
+/** digest_sha256: the digest of a buffer as DIGEST_SHA256_BYTES bytes. */
+#define DIGEST_SHA256_BYTES 32
+void digest_sha256(const void *data, size_t size, uint8_t out[DIGEST_SHA256_BYTES]);
+
 /**
  * digest_file: (transfer full) the hex digest of @fd from its first byte, @name for messages.
  * Fails with BASE_ERROR_INTERRUPTED after Ctrl-C.

@@ -38,21 +38,104 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskInfo, disk_info_clear)
  */
 bool disk_probe(int fd, const char *name, DiskInfo *out_info, GError **error);
 
+/* ---- the manifest: what lies where in a published .xz ---- */
+
+#define DISK_MANIFEST_VERSION 1u
+#define DISK_MANIFEST_MAX_BYTES (64u << 20) /* a 4 GiB image's has 25 KB; a fragmented 8 TiB one's fits */
+#define DISK_MANIFEST_MAX_BLOCKS (1u << 19) /* 8 TiB in blocks of 16 MiB */
+#define DISK_MANIFEST_MAX_BLOCK                                                                              \
+    (64u << 20) /* raw bytes of one block, which whoever decodes it holds in memory */
+#define DISK_MANIFEST_MAX_RUNS (4u << 20)   /* of the hole map: 32 MiB of memory */
+#define DISK_MANIFEST_MAX_INDEX (64u << 20) /* bytes after the last block: some 6 per block */
+#define DISK_SHA256_BYTES 32u
+
+typedef struct {
+    uint64_t packed_offset, raw_offset; /* not stored: blocks follow one another without a gap */
+    uint32_t packed_size;               /* header, data, padding and check: a multiple of 4 */
+    uint32_t raw_size;
+    uint8_t packed_sha256[DISK_SHA256_BYTES];
+    uint8_t raw_sha256[DISK_SHA256_BYTES];
+} DiskManifestBlock;
+
+typedef struct {
+    uint32_t size;
+    uint8_t sha256[DISK_SHA256_BYTES];
+} DiskManifestPiece;
+
+/**
+ * DiskManifest: every byte of one single-stream .xz file, under digests: head (the stream's header), blocks, tail (its
+ * index and footer). Who trusts the manifest can fetch, check and decode each block alone; head and tail are needed
+ * only to have the .xz file itself.
+ */
+typedef struct {
+    uint64_t packed_size; /* of the .xz file */
+    uint64_t raw_size;    /* of what it unpacks to */
+    uint8_t check;        /* the stream's integrity check as .xz numbers it: 4 is CRC64 */
+    DiskManifestPiece head, tail;
+    GArray *blocks; /* (element-type DiskManifestBlock) */
+    GArray
+        *runs; /* (element-type uint64_t) where each run of DISK_GRAIN pieces ends: data, zeroes, data ... */
+} DiskManifest;
+DiskManifest *disk_manifest_new(void);
+void disk_manifest_free(DiskManifest *manifest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskManifest, disk_manifest_free)
+
+/**
+ * disk_manifest_parse: @data as disk_manifest_print() writes it, and no other: one spelling for one meaning, all sums
+ * equal, nothing left over. Unknown optional sections are skipped. Memory is taken only for what fits the limits above
+ * and is really there.
+ * @name: for messages
+ */
+DiskManifest *disk_manifest_parse(const void *data, size_t size, const char *name, GError **error);
+
+/** disk_manifest_print: the bytes to publish; manifest.c describes them. Errors: more than the limits allow */
+GBytes *disk_manifest_print(const DiskManifest *manifest, GError **error);
+
+/** disk_manifest_add_block: append to an unfinished one; the offsets are set here. */
+void disk_manifest_add_block(DiskManifest *manifest, const DiskManifestBlock *block);
+
+/**
+ * disk_manifest_add_run: append @n pieces of DISK_GRAIN bytes (the last one of an image may be short). After
+ * DISK_MANIFEST_MAX_RUNS everything counts as data, which is never wrong.
+ */
+void disk_manifest_add_run(DiskManifest *manifest, uint64_t n, bool is_zero);
+
+/**
+ * disk_manifest_next_data: the first run of bytes at or after @from and before @end that are not known to be zero, as
+ * disk_sparse_next_data() has it for a file.
+ */
+bool disk_manifest_next_data(const DiskManifest *manifest, uint64_t from, uint64_t end, uint64_t *out_start,
+                             uint64_t *out_end);
+
+/* ---- block-parallel .xz ---- */
+
+/** DiskXzJob: how to compress. */
+typedef struct {
+    unsigned threads;
+    Progress *progress; /* (nullable) */
+    /* The image before, whose blocks are copied where the data is the same: its manifest, which must be trusted, and
+     * the file, which need not be: each block is compared with its digest first. NULL: there is none. */
+    const DiskManifest *previous;
+    int previous_fd;
+} DiskXzJob;
+
 typedef struct {
     uint64_t raw_size;        /* bytes in */
     uint64_t compressed_size; /* bytes out */
     char *sha512;             /* lower-case hex over the compressed bytes */
+    DiskManifest *manifest;
+    uint64_t reused_bytes; /* of the raw size: in blocks that were copied */
 } DiskXzResult;
 void disk_xz_result_clear(DiskXzResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskXzResult, disk_xz_result_clear)
 
 /**
- * disk_xz_compress: one .xz stream of DISK_XZ_BLOCK_BYTES blocks (CRC64, sizes in every block header), made
- * on
- * @threads cores; holes of @in_fd are not read. Written from the current position of @out_fd on, in order.
+ * disk_xz_compress: one .xz stream of DISK_XZ_BLOCK_BYTES blocks (CRC64, sizes in every block header), made on
+ * @job->threads cores; holes of @in_fd are not read. Written from the current position of @out_fd on, in order. The
+ * same image gives the same bytes, with the image before or without, on one core or many.
  */
-bool disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_name, unsigned threads,
-                      Progress *progress, DiskXzResult *out_result, GError **error);
+bool disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_name, const DiskXzJob *job,
+                      DiskXzResult *out_result, GError **error);
 
 /**
  * disk_xz_raw_size: the uncompressed size that the file's own index states (all streams and paddings).

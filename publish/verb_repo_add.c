@@ -196,13 +196,15 @@ compress(Job *job, StoreUpload *upload, DiskXzResult *out_result, GError **error
 {
     g_autofree char *label = g_strdup_printf("compress %s", job->wish.name);
     g_autoptr(Progress) progress = NULL;
+    DiskXzJob how = {.threads = job->threads};
     uint64_t size;
 
     if (!fd_size(job->image.fd, job->image.path, &size, error))
         return false;
     progress = progress_new(label, size);
+    how.progress = progress;
     return disk_xz_compress(job->image.fd, job->image.path, upload->fd, store_location(job->repo->store),
-                            job->threads, progress, out_result, error) &&
+                            &how, out_result, error) &&
            publish_image_check_unchanged(&job->image, error);
 }
 

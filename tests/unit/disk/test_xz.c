@@ -103,9 +103,10 @@ compress(const char *from, const char *to, DiskXzResult *out_result)
 {
     g_auto(Fd) in = open_in_dir(from, O_RDONLY);
     g_auto(Fd) out = open_in_dir(to, O_RDWR | O_CREAT | O_TRUNC);
+    const DiskXzJob job = {.threads = 2};
     g_autoptr(GError) error = NULL;
 
-    if (!disk_xz_compress(in, from, out, to, 2, NULL, out_result, &error))
+    if (!disk_xz_compress(in, from, out, to, &job, out_result, &error))
         fail_msg("%s", error->message);
 }
 
