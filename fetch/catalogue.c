@@ -76,24 +76,33 @@ fetch_best(const Source *source, const Texts *known, Texts *out_texts, DoorIndex
     return false;
 }
 
-/* Expired, or older than what this host has seen? Sets catalogue->refusal. */
+/* Expired, older than what this host has seen, or a fork of it? Sets catalogue->refusal. */
 static bool
 judge(Catalogue *catalogue, GError **error)
 {
     const Index *index = catalogue->opened.index;
+    const Source *source = catalogue->source;
+    SeenVerdict seen;
     uint64_t highest;
 
-    if (!seen_highest(index, catalogue->opened.fingerprint, &highest, error))
+    if (!seen_judge(&catalogue->opened, (const char *const *)source->pins, &seen, &highest, error))
         return false;
-    if (index->version < highest)
+    if (seen == SEEN_OLDER)
         error_set_code(&catalogue->refusal, BASE_ERROR_UNTRUSTED,
                        "source '%s': %s: its index is version %" G_GUINT64_FORMAT
                        ", but version %" G_GUINT64_FORMAT " was seen before, so it was rolled back",
-                       catalogue->source->name, catalogue->source->uri, index->version, highest);
+                       source->name, source->uri, index->version, highest);
+    else if (seen == SEEN_OTHER)
+        error_set_code(
+            &catalogue->refusal, BASE_ERROR_UNTRUSTED,
+            "source '%s': %s: its index is version %" G_GUINT64_FORMAT
+            " as before, but with other content: two publishers, or somebody else has the key; ask "
+            "the publisher",
+            source->name, source->uri, index->version);
     else if (index->expires > 0 && index->expires < (int64_t)time(NULL))
         error_set_code(&catalogue->refusal, BASE_ERROR_UNTRUSTED,
                        "source '%s': %s: its index has expired; its publisher must sign it again",
-                       catalogue->source->name, catalogue->source->uri);
+                       source->name, source->uri);
     return true;
 }
 
@@ -114,8 +123,7 @@ open_online(Catalogue *catalogue, const Texts *known, GPtrArray *warnings, GErro
         return false;
     if (catalogue->refusal != NULL) /* not adopted: the last good one stays what it is */
         return true;
-    if (!seen_record(catalogue->opened.index, catalogue->opened.fingerprint, &problem) ||
-        !texts_store(catalogue->source, &texts, &problem))
+    if (!seen_record(&catalogue->opened, &problem) || !texts_store(catalogue->source, &texts, &problem))
         g_ptr_array_add(warnings, g_strdup_printf("source '%s': cannot be remembered: %s",
                                                   catalogue->source->name, problem->message));
     return true;

@@ -5,6 +5,8 @@
  */
 #include "fetch/door.h"
 
+#include "base/digest.h"
+#include "fetch/trust_state.h"
 #include "sign/sign.h"
 
 #include <string.h>
@@ -18,6 +20,8 @@ door_index_clear(DoorIndex *opened)
     g_clear_pointer(&opened->index, index_free);
     g_clear_pointer(&opened->problems, g_ptr_array_unref);
     g_clear_pointer(&opened->fingerprint, g_free);
+    g_clear_pointer(&opened->pin, g_free);
+    g_clear_pointer(&opened->digest, g_free);
 }
 
 /* For unsigned sources alone, where armour proves nothing: the text inside it, if any. */
@@ -41,12 +45,42 @@ without_armour(GBytes *text)
 static SignVerified *
 verify(const Source *source, const Texts *texts, GError **error)
 {
-    const SignCheck check = {
-        .keys = source->keys, .pins = (const char *const *)source->pins, .name = source->uri};
+    g_autofree char *verdict = trust_state_path(source->name, "verdict");
+    const SignCheck check = {.keys = source->keys,
+                             .pins = (const char *const *)source->pins,
+                             .verdict = verdict,
+                             .name = source->uri};
 
     if (texts->signature == NULL)
         return sign_verify_clear(texts->text, &check, error);
     return sign_verify_detached(texts->text, texts->signature, &check, error);
+}
+
+/* A cleartext signature leaves blanks at line ends open to anybody: the version's content is what remains. */
+static char *
+content_digest(GBytes *text)
+{
+    g_autoptr(Digest) digest = digest_new(DIGEST_SHA512);
+    gsize size, blank_lines = 0;
+    const char *data = g_bytes_get_data(text, &size);
+
+    for (const char *line = data, *end = data + size, *next; line < end; line = next) {
+        const char *newline = memchr(line, '\n', (size_t)(end - line));
+        size_t length = (size_t)((newline != NULL ? newline : end) - line);
+
+        next = newline != NULL ? newline + 1 : end;
+        while (length > 0 && strchr(" \t\r", line[length - 1]) != NULL && line[length - 1] != '\0')
+            length--;
+        if (length == 0) {
+            blank_lines++;
+            continue;
+        }
+        for (; blank_lines > 0; blank_lines--) /* those at the end do not count either */
+            digest_update(digest, "\n", 1);
+        digest_update(digest, line, length);
+        digest_update(digest, "\n", 1);
+    }
+    return digest_finish(digest);
 }
 
 bool
@@ -64,9 +98,11 @@ door_open(const Source *source, const Texts *texts, DoorIndex *out_opened, GErro
             return false;
         text = g_bytes_ref(verified->text);
         opened.fingerprint = g_strdup(verified->fingerprint);
+        opened.pin = g_strdup(verified->pin);
         opened.signed_at = verified->signed_at;
         opened.sig_expires = verified->expires_at;
     }
+    opened.digest = content_digest(text);
     opened.index = index_parse(text, source->uri, &opened.problems, error);
     if (opened.index == NULL)
         return false;

@@ -9,6 +9,8 @@ typedef struct {
     Index *index;
     GPtrArray *problems; /* (element-type IndexProblem) */
     char *fingerprint;   /* of the key that signed it; NULL: the source is unsigned */
+    char *pin;           /* the source's pin that it satisfies; NULL: unsigned */
+    char *digest;        /* of the text without blanks at line ends: alike for both forms of one version */
     int64_t signed_at;   /* unix seconds; 0: unsigned */
     int64_t sig_expires; /* of the signature; 0: never */
 } DoorIndex;

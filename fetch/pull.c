@@ -248,19 +248,43 @@ pull_locked(const Pull *pull, GError **error)
     return new_image(pull->catalogue->source->name, pull->entry, path, format);
 }
 
-FetchImage *
-pull_entry(const Catalogue *catalogue, const IndexEntry *entry, GError **error)
+static RecordOwner
+owner_of(const Catalogue *catalogue)
 {
+    return (RecordOwner){.source = catalogue->source->name, .repo_id = catalogue->opened.index->repo_id};
+}
+
+bool
+pull_check(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade, GError **error)
+{
+    const RecordOwner owner = owner_of(catalogue);
+    uint64_t highest;
+
+    if (catalogue->refusal != NULL) {
+        g_propagate_error(error, g_error_copy(catalogue->refusal));
+        return false;
+    }
+    highest = may_downgrade ? 0 : record_revision(&owner, entry);
+    if (entry->revision < highest)
+        return error_set_code(error, BASE_ERROR_UNTRUSTED,
+                              "%s/%s: revision %" G_GUINT64_FORMAT
+                              " is offered, but revision %" G_GUINT64_FORMAT
+                              " was pulled before; 'virt-depot pull --allow-downgrade' takes the older one",
+                              owner.source, entry->name, entry->revision, highest);
+    return true;
+}
+
+FetchImage *
+pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade, GError **error)
+{
+    const RecordOwner owner = owner_of(catalogue);
     g_auto(Pull) pull = {.catalogue = catalogue, .entry = entry};
     g_autofree char *lock_path = NULL;
     g_auto(Fd) lock = -1;
     g_autoptr(FetchImage) image = NULL;
 
-    if (catalogue->refusal != NULL) {
-        g_propagate_error(error, g_error_copy(catalogue->refusal));
-        return NULL;
-    }
-    if (!cache_key_init(&pull.key, entry, error) || !cache_prepare(error))
+    if (!pull_check(catalogue, entry, may_downgrade, error) || !cache_key_init(&pull.key, entry, error) ||
+        !cache_prepare(error))
         return NULL;
     pull.partial = cache_partial_path(&pull.key);
     pull.temp = cache_temp_path(&pull.key);
@@ -277,7 +301,8 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, GError **error)
             image = pull_locked(&pull, error);
         unlink(lock_path); /* under the lock: who waits for it sees that it lost its name */
     }
-    if (image == NULL || !record_write(&pull.key, catalogue->source->name, entry, error))
+    if (image == NULL || !record_write(&pull.key, &owner, entry, error) ||
+        (may_downgrade && !record_forget_above(&owner, entry, error)))
         return NULL;
     return g_steal_pointer(&image);
 }

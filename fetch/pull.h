@@ -6,11 +6,20 @@
 #include "fetch/fetch.h"
 
 /**
- * pull_entry: (transfer full) the image of @entry: from the cache, else downloaded, compared with its digest,
- * decompressed, checked and published there.
- * Errors: BASE_ERROR_UNTRUSTED where the catalogue or the file is refused; as net_download(); _INTERRUPTED
+ * pull_check: whether @entry may be pulled at all: nothing may under a catalogue that is refused, and no lower
+ * revision of an image than this host pulled before.
+ * @may_downgrade: the user asked for a lower revision
+ * Errors: BASE_ERROR_UNTRUSTED
  */
-FetchImage *pull_entry(const Catalogue *catalogue, const IndexEntry *entry, GError **error);
+bool pull_check(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade, GError **error);
+
+/**
+ * pull_entry: (transfer full) the image of @entry, which passes pull_check(): from the cache, else downloaded,
+ * compared with its digest, decompressed, checked and published there.
+ * Errors: BASE_ERROR_UNTRUSTED where pull_check() or the file is refused; as net_download(); _INTERRUPTED
+ */
+FetchImage *pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade,
+                       GError **error);
 
 /** pull_cached: (transfer full) (nullable) the image of @entry, if it is in the cache. */
 FetchImage *pull_cached(const char *source, const IndexEntry *entry);

@@ -19,10 +19,10 @@ records_folder(void)
 }
 
 bool
-record_write(const CacheKey *key, const char *source, const IndexEntry *entry, GError **error)
+record_write(const CacheKey *key, const RecordOwner *owner, const IndexEntry *entry, GError **error)
 {
     g_autofree char *folder = records_folder();
-    g_autofree char *leaf = g_strdup_printf("%s.%s.json", key->id, source);
+    g_autofree char *leaf = g_strdup_printf("%s.%s.json", key->id, owner->source);
     g_autofree char *path = g_build_filename(folder, leaf, NULL), *text = NULL, *printed = NULL;
     g_autoptr(Index) index = index_new();
     g_autoptr(Json) json = json_new_object();
@@ -31,7 +31,8 @@ record_write(const CacheKey *key, const char *source, const IndexEntry *entry, G
     text = index_print(index, error);
     if (text == NULL)
         return false;
-    json_set_text(json, "source", source);
+    json_set_text(json, "source", owner->source);
+    json_set_text(json, "repo_id", owner->repo_id);
     json_set_text(json, "entry", text);
     printed = json_print(json);
     return file_make_dirs(folder, 0755, error) &&
@@ -40,7 +41,7 @@ record_write(const CacheKey *key, const char *source, const IndexEntry *entry, G
 
 /* The entry that the file at @path records, or NULL: then it is as if it were not there. */
 static IndexEntry *
-record_read(const char *path, char **out_source)
+record_read(const char *path, char **out_source, char **out_repo_id)
 {
     g_autoptr(GBytes) bytes = file_read(path, MAX_RECORD, NULL), text = NULL;
     g_autoptr(Json) json = NULL;
@@ -56,6 +57,7 @@ record_read(const char *path, char **out_source)
     if (index == NULL || index->entries->len != 1)
         return NULL;
     *out_source = g_strdup(json_get_text(json, "source"));
+    *out_repo_id = g_strdup(json_get_text(json, "repo_id"));
     return index_entry_copy(g_ptr_array_index(index->entries, 0));
 }
 
@@ -77,9 +79,9 @@ record_find(const char *source, const char *name, const char *arch, char **out_s
     g_autoptr(IndexEntry) best = NULL;
 
     for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
-        g_autofree char *path = g_build_filename(folder, leaf, NULL), *found_source = NULL;
+        g_autofree char *path = g_build_filename(folder, leaf, NULL), *found_source = NULL, *repo_id = NULL;
         g_autoptr(IndexEntry) entry =
-            g_str_has_suffix(leaf, ".json") ? record_read(path, &found_source) : NULL;
+            g_str_has_suffix(leaf, ".json") ? record_read(path, &found_source, &repo_id) : NULL;
 
         if (entry == NULL || strcmp(entry->name, name) != 0 || strcmp(entry->arch, arch) != 0 ||
             (source != NULL && strcmp(source, found_source) != 0) || !is_cached(entry) ||
@@ -91,4 +93,54 @@ record_find(const char *source, const char *name, const char *arch, char **out_s
         *out_source = g_steal_pointer(&found_source);
     }
     return g_steal_pointer(&best);
+}
+
+static bool
+is_owner(const RecordOwner *owner, const char *source, const char *repo_id)
+{
+    return owner->repo_id != NULL ? g_strcmp0(owner->repo_id, repo_id) == 0
+                                  : strcmp(owner->source, source) == 0;
+}
+
+/* (element-type utf8) the records of @owner's image with @entry's name and architecture above @revision. */
+static GPtrArray *
+find_above(const RecordOwner *owner, const IndexEntry *entry, uint64_t revision, uint64_t *out_highest)
+{
+    g_autofree char *folder = records_folder();
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
+
+    for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *path = g_build_filename(folder, leaf, NULL), *source = NULL, *repo_id = NULL;
+        g_autoptr(IndexEntry) found =
+            g_str_has_suffix(leaf, ".json") ? record_read(path, &source, &repo_id) : NULL;
+
+        if (found == NULL || strcmp(found->name, entry->name) != 0 || strcmp(found->arch, entry->arch) != 0 ||
+            !is_owner(owner, source, repo_id) || found->revision <= revision)
+            continue;
+        *out_highest = MAX(*out_highest, found->revision);
+        g_ptr_array_add(paths, g_steal_pointer(&path));
+    }
+    return paths;
+}
+
+uint64_t
+record_revision(const RecordOwner *owner, const IndexEntry *entry)
+{
+    uint64_t highest = 0;
+    g_autoptr(GPtrArray) paths = find_above(owner, entry, 0, &highest);
+
+    return highest;
+}
+
+bool
+record_forget_above(const RecordOwner *owner, const IndexEntry *entry, GError **error)
+{
+    uint64_t highest = 0;
+    g_autoptr(GPtrArray) paths = find_above(owner, entry, entry->revision, &highest);
+
+    for (guint i = 0; i < paths->len; i++)
+        if (!file_remove(g_ptr_array_index(paths, i), error))
+            return false;
+    return true;
 }

@@ -7,8 +7,20 @@
 
 #include "fetch/cache.h"
 
-/** record_write: @entry of @source was verified and is in the cache. */
-bool record_write(const CacheKey *key, const char *source, const IndexEntry *entry, GError **error);
+/** RecordOwner: whose image it is: a repository wherever it is served, or a source whose index has no id. Borrowed. */
+typedef struct {
+    const char *source;
+    const char *repo_id; /* (nullable) */
+} RecordOwner;
+
+/** record_write: @entry of @owner was verified and is in the cache. */
+bool record_write(const CacheKey *key, const RecordOwner *owner, const IndexEntry *entry, GError **error);
+
+/** record_revision: the highest recorded revision of @entry's name and architecture of @owner; 0 for none. */
+uint64_t record_revision(const RecordOwner *owner, const IndexEntry *entry);
+
+/** record_forget_above: the user wants this one: forget the records of @owner's higher revisions of it. */
+bool record_forget_above(const RecordOwner *owner, const IndexEntry *entry, GError **error);
 
 /**
  * record_find: (transfer full) (nullable) the recorded entry with the highest revision whose image is still in the

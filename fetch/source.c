@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/paths.h"
 #include "fetch/cache.h"
+#include "fetch/trust_state.h"
 #include "net/net.h"
 #include "sign/sign.h"
 
@@ -227,7 +228,8 @@ source_remove(const char *name, GError **error)
     cached = cache_index_folder(name);
     if (!g_file_test(conf, G_FILE_TEST_EXISTS))
         return error_set_code(error, BASE_ERROR_NOT_FOUND, "there is no source '%s'", name);
-    return file_remove(conf, error) && file_remove(keys, error) && file_remove_tree(cached, error);
+    return file_remove(conf, error) && file_remove(keys, error) && file_remove_tree(cached, error) &&
+           trust_state_forget(name, error);
 }
 
 static int

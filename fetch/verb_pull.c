@@ -8,9 +8,11 @@
 #include <stdio.h>
 
 static char *option_arch;
-static gboolean option_json, option_dry_run;
+static gboolean option_json, option_dry_run, option_downgrade;
 
 static const GOptionEntry OPTIONS[] = {
+    {"allow-downgrade", 0, 0, G_OPTION_ARG_NONE, &option_downgrade,
+     "Take an older revision of an image than was pulled before", NULL},
     {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Architecture instead of this host's", "ARCH"},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Say what would be downloaded, and do nothing",
      NULL},
@@ -54,10 +56,8 @@ print_plan(const Wanted *wanted)
 static bool
 plan(const Wanted *wanted, Json *list, GError **error)
 {
-    if (wanted->catalogue->refusal != NULL) {
-        g_propagate_error(error, g_error_copy(wanted->catalogue->refusal));
+    if (!pull_check(wanted->catalogue, wanted->entry, option_downgrade, error))
         return false;
-    }
     if (option_json) {
         g_autoptr(FetchImage) cached = pull_cached(wanted->catalogue->source->name, wanted->entry);
 
@@ -71,7 +71,7 @@ plan(const Wanted *wanted, Json *list, GError **error)
 static bool
 pull(const Wanted *wanted, Json *list, GError **error)
 {
-    g_autoptr(FetchImage) image = pull_entry(wanted->catalogue, wanted->entry, error);
+    g_autoptr(FetchImage) image = pull_entry(wanted->catalogue, wanted->entry, option_downgrade, error);
 
     if (image == NULL)
         return false;

@@ -102,6 +102,9 @@ typedef struct {
     GBytes *keys;            /* public keys of the pins */
     const char *const *pins; /* NULL-terminated full fingerprints, of primary keys or of exact subkeys */
     SignPolicy policy;
+    const char
+        *verdict;     /* (nullable) file, in a folder of one's own, that remembers the last good verdict: the
+                          * same bytes, keys, pins and policy need no gpg again until something expires */
     const char *name; /* for messages, usually the URL */
 } SignCheck;
 

@@ -8,6 +8,9 @@
 #include "sign/home.h"
 #include "sign/policy.h"
 #include "sign/sign.h"
+#include "sign/verdict.h"
+
+#include <time.h>
 
 void
 sign_verified_free(SignVerified *verified)
@@ -118,12 +121,11 @@ import_pinned(Gpg *gpg, const SignCheck *check, const char *const *pins, GError 
     return true;
 }
 
-/* verify: @message is clear-signed, or where @text is given a detached signature of it. */
+/* ask_gpg: @message is clear-signed, or where @text is given a detached signature of it. @pins: normal ones. */
 static SignVerified *
-verify(GBytes *message, GBytes *text, const SignCheck *check, GError **error)
+ask_gpg(GBytes *message, GBytes *text, const SignCheck *check, const char *const *pins, GError **error)
 {
     g_autoptr(SignVerified) verified = g_new0(SignVerified, 1);
-    g_auto(GStrv) pins = normal_pins(check->pins, error);
     g_autoptr(GPtrArray) signatures = NULL;
     g_autoptr(GBytes) signed_text = NULL;
     g_auto(Home) home = HOME_NONE;
@@ -131,11 +133,10 @@ verify(GBytes *message, GBytes *text, const SignCheck *check, GError **error)
     const GpgSignature *signature;
     const char *pin;
 
-    if (pins == NULL || !check_size(check->keys, SIGN_MAX_KEYS, check->name, error) ||
-        !sign_home_init_temporary(&home, error))
+    if (!sign_home_init_temporary(&home, error))
         return NULL;
     gpg = sign_gpg_open(home.path, error);
-    if (gpg == NULL || !import_pinned(gpg, check, (const char *const *)pins, error))
+    if (gpg == NULL || !import_pinned(gpg, check, pins, error))
         return NULL;
     signatures = sign_gpg_verify(gpg, message, text, &signed_text, error);
     if (signatures == NULL) {
@@ -144,7 +145,7 @@ verify(GBytes *message, GBytes *text, const SignCheck *check, GError **error)
             (*error)->code = BASE_ERROR_UNTRUSTED;
         return NULL;
     }
-    if (!sign_policy_check(signatures, (const char *const *)pins, check->policy, check->name, &pin, error))
+    if (!sign_policy_check(signatures, pins, check->policy, check->name, &pin, error))
         return NULL;
     signature = g_ptr_array_index(signatures, 0);
     verified->text = g_bytes_ref(text != NULL ? text : signed_text);
@@ -154,6 +155,28 @@ verify(GBytes *message, GBytes *text, const SignCheck *check, GError **error)
     verified->expires_at = signature->expires_at;
     verified->key_expires_at = signature->key_expires_at;
     return g_steal_pointer(&verified);
+}
+
+/* verify: what was found out about the very same before, or GnuPG's word. */
+static SignVerified *
+verify(GBytes *message, GBytes *text, const SignCheck *check, GError **error)
+{
+    g_auto(GStrv) pins = normal_pins(check->pins, error);
+    g_autofree char *id = NULL;
+    SignVerified *verified = NULL;
+
+    if (pins == NULL || !check_size(check->keys, SIGN_MAX_KEYS, check->name, error))
+        return NULL;
+    if (check->verdict != NULL) {
+        id = sign_verdict_id(message, text, check, (const char *const *)pins);
+        verified = sign_verdict_lookup(check->verdict, id, text, (int64_t)time(NULL));
+    }
+    if (verified != NULL)
+        return verified;
+    verified = ask_gpg(message, text, check, (const char *const *)pins, error);
+    if (verified != NULL && check->verdict != NULL)
+        sign_verdict_store(check->verdict, id, text, verified);
+    return verified;
 }
 
 SignVerified *

@@ -8,7 +8,6 @@
 
 #include "base/file.h"
 #include "fetch/cache.h"
-#include "fetch/seen.h"
 #include "fetch/source.h"
 
 #include <string.h>
@@ -164,36 +163,6 @@ test_only_a_digest_becomes_part_of_a_path(void **state G_GNUC_UNUSED)
     }
 }
 
-static void
-test_the_highest_version_seen_is_remembered_per_repository_and_key(void **state)
-{
-    g_autoptr(Index) index = index_new(), nameless = index_new();
-    g_autofree char *record = NULL;
-    g_autoptr(GError) error = NULL;
-    uint64_t version;
-
-    index->repo_id = g_strdup("0f8fad5b-d9cb-469f-a165-70867728950e");
-    index->version = 7;
-    nameless->version = 9;
-    assert_true(seen_record(index, PIN, NULL));
-    assert_true(seen_record(nameless, PIN, NULL));
-    assert_true(seen_highest(index, PIN, &version, NULL));
-    assert_int_equal(version, 7);
-    index->version = 6;
-    assert_true(seen_record(index, PIN, NULL));
-    assert_true(seen_highest(index, PIN, &version, NULL));
-    assert_int_equal(version, 7);
-    assert_true(seen_highest(index, NULL, &version, NULL));
-    assert_int_equal(version, 0);
-    assert_true(seen_highest(nameless, PIN, &version, NULL));
-    assert_int_equal(version, 0);
-    /* A damaged record is no reason to forget. */
-    record = g_strdup_printf("%s/state/seen/%s." PIN, (const char *)*state, index->repo_id);
-    assert_true(g_file_set_contents(record, "rubbish\n", -1, NULL));
-    assert_false(seen_highest(index, PIN, &version, &error));
-    assert_non_null(strstr(error->message, record));
-}
-
 int
 main(void)
 {
@@ -203,7 +172,6 @@ main(void)
         IN_A_HOME(test_files_written_by_hand_are_read_or_refused),
         IN_A_HOME(test_what_a_user_types_becomes_the_url_of_the_index),
         IN_A_HOME(test_only_a_digest_becomes_part_of_a_path),
-        IN_A_HOME(test_the_highest_version_seen_is_remembered_per_repository_and_key),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
