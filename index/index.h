@@ -144,6 +144,28 @@ void index_entry_set_extension(IndexEntry *entry, const char *key, const char *v
  */
 const char *index_entry_note(const IndexEntry *entry, const char *const *languages);
 
+#define INDEX_MAX_CONF_BYTES (1u << 20) /* of a repos.d file: some hundred bytes per source in real ones */
+#define INDEX_MAX_CONFS 1000u           /* of one file */
+
+/** IndexConf: one source in a repos.d file of virt-builder, as it stands there. Strings are NULL where absent. */
+typedef struct {
+    unsigned line;
+    char *id; /* [-A-Za-z0-9._]+ */
+    char *uri;
+    char *gpgkey;
+    char *proxy;
+    char *format;
+} IndexConf;
+void index_conf_free(IndexConf *conf);
+
+/**
+ * index_conf_parse: (element-type IndexConf) the sources in a file of virt-builder's repos.d, in file order. Of
+ * sections with one id the last counts, as there. Unknown keys are ignored.
+ * @out_problems: as for index_parse(); a section without 'uri' is one and is left out
+ * Errors: too large, NUL bytes
+ */
+GPtrArray *index_conf_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError **error);
+
 /** index_normal_arch: virt-builder's spelling: i686 -> i386, amd64 -> x86_64, powerpc* -> ppc*; also arm64 ->
  * aarch64. Borrowed: @arch itself where nothing changes, else a constant. */
 const char *index_normal_arch(const char *arch);

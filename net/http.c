@@ -272,7 +272,6 @@ set_options(Transfer *transfer, struct curl_slist *headers)
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
                      (long)CURL_HTTP_VERSION_1_1); /* one bulk stream gains nothing by 2 */
-    curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "virt-depot/" VD_VERSION);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)transfer->limits->connect_seconds);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES);
@@ -288,6 +287,39 @@ set_options(Transfer *transfer, struct curl_slist *headers)
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 }
 
+/* Proxy, authorities and who we are. curl itself drops a credential on a redirect to another host, port or scheme. */
+static void
+set_access(const Transfer *transfer)
+{
+    const NetAccess *access = transfer->limits->access;
+    CURL *curl = transfer->curl;
+    const char *credential = access == NULL ? NULL : access->credential;
+
+    curl_easy_setopt(curl, CURLOPT_NETRC,
+                     (long)(credential == NULL ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
+    if (access == NULL)
+        return;
+    if (access->proxy != NULL) {
+        curl_easy_setopt(curl, CURLOPT_PROXY, access->proxy);
+        curl_easy_setopt(curl, CURLOPT_NOPROXY,
+                         ""); /* the environment's exceptions are from the system's proxy */
+    }
+    if (access->ca_file != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, access->ca_file);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
+    if (credential == NULL || access->origin == NULL ||
+        !net_url_is_same_origin(access->origin, transfer->url))
+        return;
+    if (g_ascii_strncasecmp(credential, "bearer ", 7) == 0) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, credential + 7);
+    } else {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERPWD, credential);
+    }
+}
+
 static CURLcode
 request(Transfer *transfer)
 {
@@ -301,6 +333,7 @@ request(Transfer *transfer)
     transfer->message[0] = '\0';
     headers = request_headers(transfer);
     set_options(transfer, headers);
+    set_access(transfer);
     code = curl_easy_perform(transfer->curl);
     if (code == CURLE_OK && !accept_reply(transfer))
         code = CURLE_WRITE_ERROR;
@@ -348,6 +381,11 @@ describe(Transfer *transfer, CURLcode code, GError **error)
         error_set_code(error, BASE_ERROR_UNAVAILABLE,
                        "%s: the server stopped after %" G_GUINT64_FORMAT " bytes", transfer->url,
                        transfer->have);
+    else if (code == CURLE_SSL_CACERT_BADFILE)
+        error_set(error, "%s: %s: not a file of certificates in PEM", transfer->url,
+                  transfer->limits->access != NULL && transfer->limits->access->ca_file != NULL
+                      ? transfer->limits->access->ca_file
+                      : "the system's authorities");
     else
         error_set_code(error, is_transient(code, status) ? BASE_ERROR_UNAVAILABLE : BASE_ERROR_FAILED,
                        "%s: %s", transfer->url,

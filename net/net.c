@@ -29,6 +29,16 @@ net_limits_init(NetLimits *limits)
     limits->stall_seconds = MAX(1, from_environment("VIRT_DEPOT_STALL_SECONDS", 30));
     limits->retry_ms = from_environment("VIRT_DEPOT_RETRY_MS", 1000);
     limits->max_failures = 5;
+    limits->access = NULL;
+}
+
+void
+net_access_clear(NetAccess *access)
+{
+    g_clear_pointer(&access->proxy, g_free);
+    g_clear_pointer(&access->ca_file, g_free);
+    g_clear_pointer(&access->credential, g_free);
+    g_clear_pointer(&access->origin, g_free);
 }
 
 void

@@ -12,13 +12,27 @@
 
 #include <stdint.h>
 
+/** NetAccess: how to reach one source, beyond its URL. All NULL: as the environment says. */
+typedef struct {
+    char *proxy; /* NULL: http_proxy and its like; "": none; else a URL that net_proxy_check() takes */
+    char *
+        ca_file; /* PEM: the only authorities that a server's certificate may come from; NULL: the system's */
+    char *credential; /* "USER:PASSWORD" or "bearer TOKEN"; NULL: ~/.netrc */
+    char *
+        origin; /* a URL: the credential goes to its scheme, host and port alone, and never after a redirect to
+                       * another */
+} NetAccess;
+void net_access_clear(NetAccess *access);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NetAccess, net_access_clear)
+
 /** NetLimits: patience. net_limits_init() gives the defaults; tests shorten them. */
 typedef struct {
     unsigned connect_seconds; /* 20 */
     unsigned
         stall_seconds; /* 30: give up on a transfer below 1000 B/s for that long; VIRT_DEPOT_STALL_SECONDS */
     unsigned retry_ms; /* 1000: pause before the first retry, doubled each time; VIRT_DEPOT_RETRY_MS */
-    unsigned max_failures; /* 5 transient failures in a row without a byte of progress */
+    unsigned max_failures;   /* 5 transient failures in a row without a byte of progress */
+    const NetAccess *access; /* (nullable) borrowed */
 } NetLimits;
 
 /** net_limits_init: the defaults, after the two environment variables. */
@@ -60,6 +74,13 @@ bool net_download(const NetDownload *download, const NetLimits *limits, GError *
 /** net_url_check: whether @url is something that net_get() takes, without credentials. BASE_ERROR_USAGE if
  * not. */
 bool net_url_check(const char *url, GError **error);
+
+/** net_proxy_check: whether @url is an http, https, socks5 or socks5h proxy without credentials. BASE_ERROR_USAGE if
+ * not. */
+bool net_proxy_check(const char *url, GError **error);
+
+/** net_url_is_same_origin: whether scheme, host and port of two http(s) URLs are the same. */
+bool net_url_is_same_origin(const char *a, const char *b);
 
 /**
  * net_url_join: (transfer full) @relative (a path as index_entry_validate() accepts it) below the folder of

@@ -47,6 +47,39 @@ net_url_check(const char *url, GError **error)
     return true;
 }
 
+bool
+net_proxy_check(const char *url, GError **error)
+{
+    static const char *const SCHEMES[] = {"http", "https", "socks5", "socks5h", NULL};
+    g_autofree char *scheme = NULL, *userinfo = NULL, *host = NULL;
+
+    if (!g_uri_split(url, G_URI_FLAGS_NONE, &scheme, &userinfo, &host, NULL, NULL, NULL, NULL, NULL) ||
+        scheme == NULL || !g_strv_contains(SCHEMES, scheme) || host == NULL || *host == '\0')
+        return error_set_code(error, BASE_ERROR_USAGE, "'%s': not an http, https or socks5 URL of a proxy",
+                              url);
+    if (userinfo != NULL)
+        return error_set_code(error, BASE_ERROR_USAGE, "a proxy's URL must not hold credentials");
+    return true;
+}
+
+bool
+net_url_is_same_origin(const char *a, const char *b)
+{
+    g_autofree char *scheme_a = NULL, *scheme_b = NULL, *host_a = NULL, *host_b = NULL;
+    int port_a, port_b;
+
+    if (!g_uri_split(a, G_URI_FLAGS_NONE, &scheme_a, NULL, &host_a, &port_a, NULL, NULL, NULL, NULL) ||
+        !g_uri_split(b, G_URI_FLAGS_NONE, &scheme_b, NULL, &host_b, &port_b, NULL, NULL, NULL, NULL) ||
+        scheme_a == NULL || scheme_b == NULL || host_a == NULL || host_b == NULL || *host_a == '\0' ||
+        g_ascii_strcasecmp(scheme_a, scheme_b) != 0 || g_ascii_strcasecmp(host_a, host_b) != 0)
+        return false;
+    if (port_a < 0)
+        port_a = g_ascii_strcasecmp(scheme_a, "https") == 0 ? 443 : 80;
+    if (port_b < 0)
+        port_b = g_ascii_strcasecmp(scheme_b, "https") == 0 ? 443 : 80;
+    return port_a == port_b;
+}
+
 char *
 net_url_join(const char *base, const char *relative)
 {

@@ -30,6 +30,42 @@ test_a_relative_path_is_joined_below_the_folder_of_the_base(void **state G_GNUC_
 }
 
 static void
+test_a_proxy_is_a_url_without_credentials(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *url;
+        bool is_good;
+    } CASES[] = {
+        {"http://proxy:3128", true}, {"https://proxy/", true}, {"socks5h://127.0.0.1:1080", true},
+        {"proxy:3128", false},       {"ftp://proxy/", false},  {"http://u:p@proxy/", false},
+        {"http://", false},          {"file:///etc/x", false}, {"", false},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++)
+        if (net_proxy_check(CASES[i].url, NULL) != CASES[i].is_good)
+            fail_msg("%s", CASES[i].url);
+}
+
+static void
+test_an_origin_is_scheme_host_and_port(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *a, *b;
+        bool is_same;
+    } CASES[] = {
+        {"http://h/a", "http://h/b", true},       {"http://h/", "http://h:80/", true},
+        {"https://h:443/", "HTTPS://H/", true},   {"http://h/", "https://h/", false},
+        {"http://h/", "http://h:8080/", false},   {"http://h/", "http://h.evil/", false},
+        {"http://h/", "http://u@h.evil/", false}, {"/srv/x", "/srv/x", false},
+        {"file:///x", "file:///x", false},        {"http://h\\@evil/", "http://h/", false},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++)
+        if (net_url_is_same_origin(CASES[i].a, CASES[i].b) != CASES[i].is_same)
+            fail_msg("%s %s", CASES[i].a, CASES[i].b);
+}
+
+static void
 test_only_urls_that_can_be_fetched_pass(void **state G_GNUC_UNUSED)
 {
     static const struct {
@@ -116,6 +152,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_proxy_is_a_url_without_credentials),
+        cmocka_unit_test(test_an_origin_is_scheme_host_and_port),
         cmocka_unit_test(test_a_relative_path_is_joined_below_the_folder_of_the_base),
         cmocka_unit_test(test_only_urls_that_can_be_fetched_pass),
         cmocka_unit_test(test_local_paths_are_recognised),
