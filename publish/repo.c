@@ -115,7 +115,7 @@ adopt_or_create_key(PublishRepo *repo, SignKeyKind kind, const char *user_id, GE
     if (g_file_test(repo->key_home, G_FILE_TEST_IS_DIR))
         repo->fingerprint = sign_key_fingerprint(repo->key_home, error);
     else
-        repo->fingerprint = sign_key_create(repo->key_home, kind, user_id, 0, error);
+        repo->fingerprint = sign_key_create(repo->key_home, kind, user_id, 0, NULL, error);
     return repo->fingerprint != NULL;
 }
 

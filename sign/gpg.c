@@ -3,39 +3,14 @@
  * The wall around gpgme: contexts, keys, signing and the raw result of a verification. Every operation forks
  * gpg, and keys come from the context's home alone, never from the user's own.
  */
-#include "sign/gpg.h"
+#include "sign/gpg_context.h"
 
-#include <gpgme.h>
 #include <pthread.h>
 #include <string.h>
 
 #define GPG_PROGRAM "/usr/bin/gpg" /* by path: what PATH finds first must not verify signatures */
 #define GPG_MAX_KEYS 1000u         /* SIGN_MAX_KEYS of minimal keys are fewer than this */
-#define SECONDS_PER_DAY (24ul * 60 * 60)
-#define STRONG_BITS 2048u /* NIST SP 800-57: below this RSA and DSA are not good enough since 2014 */
-
-struct Gpg {
-    gpgme_ctx_t context;
-};
-
-typedef gpgme_data_t Data;
-typedef gpgme_key_t Key;
-
-static void
-data_release(Data data)
-{
-    if (data != NULL)
-        gpgme_data_release(data);
-}
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC(Data, data_release, NULL)
-
-static void
-key_unref(Key key)
-{
-    if (key != NULL)
-        gpgme_key_unref(key);
-}
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC(Key, key_unref, NULL)
+#define STRONG_BITS 2048u          /* NIST SP 800-57: below this RSA and DSA are not good enough since 2014 */
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -45,13 +20,20 @@ initialise(void)
     gpgme_check_version(NULL); /* must come first in the process, and only once where there are threads */
 }
 
-static bool
-fail(GError **error, gpgme_error_t code, const char *what)
+bool
+sign_gpg_fail(GError **error, gpgme_error_t code, const char *what)
 {
+    const char *hint = "";
     char text[256];
 
     gpgme_strerror_r(code, text, sizeof text);
-    return error_set(error, "gpg: %s: %s", what, text);
+    if (gpgme_err_code(code) == GPG_ERR_NO_PIN_ENTRY)
+        hint = "; the key has a passphrase: say which file or credential holds it";
+    else if (gpgme_err_code(code) == GPG_ERR_BAD_PASSPHRASE)
+        hint = ": the file or credential holds another one than the key has";
+    else if (gpgme_err_code(code) == GPG_ERR_UNUSABLE_SECKEY)
+        hint = ": it has expired or was revoked ('virt-depot key show' tells)";
+    return error_set(error, "gpg: %s: %s%s", what, text, hint);
 }
 
 static bool
@@ -62,7 +44,7 @@ data_from_bytes(GBytes *bytes, Data *out_data, GError **error)
     /* gpgme refuses NULL, which is what an empty GBytes may give. */
     gpgme_error_t code = gpgme_data_new_from_mem(out_data, data != NULL ? data : "", size, 0);
 
-    return code == 0 || fail(error, code, "cannot hold data");
+    return code == 0 || sign_gpg_fail(error, code, "cannot hold data");
 }
 
 static bool
@@ -70,7 +52,7 @@ data_new(Data *out_data, GError **error)
 {
     gpgme_error_t code = gpgme_data_new(out_data);
 
-    return code == 0 || fail(error, code, "cannot hold data");
+    return code == 0 || sign_gpg_fail(error, code, "cannot hold data");
 }
 
 static GBytes *
@@ -108,7 +90,7 @@ sign_gpg_open(const char *home, GError **error)
     if (code == 0)
         code = gpgme_ctx_set_engine_info(gpg->context, GPGME_PROTOCOL_OpenPGP, GPG_PROGRAM, home);
     if (code != 0) {
-        fail(error, code, GPG_PROGRAM " cannot be used");
+        sign_gpg_fail(error, code, GPG_PROGRAM " cannot be used");
         return NULL;
     }
     gpgme_set_offline(gpg->context, 1);
@@ -116,6 +98,29 @@ sign_gpg_open(const char *home, GError **error)
     /* A passphrase prompt would hang an unattended run: a protected key is an error instead. */
     gpgme_set_pinentry_mode(gpg->context, GPGME_PINENTRY_MODE_ERROR);
     return g_steal_pointer(&gpg);
+}
+
+/* A second question means that the answer was wrong: another try would give the same. */
+static gpgme_error_t
+give_passphrase(void *hook, const char *uid_hint G_GNUC_UNUSED, const char *info G_GNUC_UNUSED, int was_bad,
+                int fd)
+{
+    const Gpg *gpg = hook;
+
+    if (was_bad)
+        return gpgme_error(GPG_ERR_BAD_PASSPHRASE);
+    if (gpgme_io_writen(fd, gpg->passphrase, strlen(gpg->passphrase)) != 0 ||
+        gpgme_io_writen(fd, "\n", 1) != 0)
+        return gpgme_error_from_syserror();
+    return 0;
+}
+
+void
+sign_gpg_set_passphrase(Gpg *gpg, const char *passphrase)
+{
+    gpg->passphrase = passphrase;
+    gpgme_set_pinentry_mode(gpg->context, GPGME_PINENTRY_MODE_LOOPBACK);
+    gpgme_set_passphrase_cb(gpg->context, give_passphrase, gpg);
 }
 
 void
@@ -137,7 +142,7 @@ sign_gpg_import(Gpg *gpg, GBytes *keys, GError **error)
     if (!data_from_bytes(keys, &data, error))
         return false;
     code = gpgme_op_import(gpg->context, data);
-    return code == 0 || fail(error, code, "cannot read the public keys");
+    return code == 0 || sign_gpg_fail(error, code, "cannot read the public keys");
 }
 
 static unsigned
@@ -234,7 +239,7 @@ sign_gpg_list(Gpg *gpg, GError **error)
         }
     }
     if (gpgme_err_code(code) != GPG_ERR_EOF) {
-        fail(error, code, "cannot list the keys");
+        sign_gpg_fail(error, code, "cannot list the keys");
         return NULL;
     }
     return g_steal_pointer(&list);
@@ -248,7 +253,7 @@ sign_gpg_delete(Gpg *gpg, const char *fingerprint, GError **error)
 
     if (code == 0)
         code = gpgme_op_delete_ext(gpg->context, key, GPGME_DELETE_FORCE);
-    return code == 0 || fail(error, code, "cannot drop a key that is not pinned");
+    return code == 0 || sign_gpg_fail(error, code, "cannot drop a key that is not pinned");
 }
 
 GBytes *
@@ -261,37 +266,14 @@ sign_gpg_export(Gpg *gpg, const char *fingerprint, GError **error)
         return NULL;
     code = gpgme_op_export(gpg->context, fingerprint, GPGME_EXPORT_MODE_MINIMAL, data);
     if (code != 0) {
-        fail(error, code, "cannot export the public key");
+        sign_gpg_fail(error, code, "cannot export the public key");
         return NULL;
     }
     return data_to_bytes(&data);
 }
 
-char *
-sign_gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
-{
-    const char *algorithm = kind == SIGN_KEY_RSA3072 ? "rsa3072" : "ed25519";
-    unsigned flags = GPGME_CREATE_SIGN | GPGME_CREATE_CERT | GPGME_CREATE_NOPASSWD;
-    gpgme_genkey_result_t result;
-    gpgme_error_t code;
-
-    if (valid_days == 0)
-        flags |= GPGME_CREATE_NOEXPIRE;
-    code = gpgme_op_createkey(gpg->context, user_id, algorithm, 0, valid_days * SECONDS_PER_DAY, NULL, flags);
-    if (code != 0) {
-        fail(error, code, "cannot create a key");
-        return NULL;
-    }
-    result = gpgme_op_genkey_result(gpg->context);
-    if (result == NULL || result->fpr == NULL) {
-        error_set(error, "gpg: cannot create a key: no fingerprint came back");
-        return NULL;
-    }
-    return g_ascii_strup(result->fpr, -1);
-}
-
 GBytes *
-sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error)
+sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, const char *signer, GError **error)
 {
     g_auto(Data) in = NULL;
     g_auto(Data) out = NULL;
@@ -303,13 +285,18 @@ sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error)
     gpgme_set_textmode(gpg->context, 0);
     code = gpgme_op_sign(gpg->context, in, out, is_clear ? GPGME_SIG_MODE_CLEAR : GPGME_SIG_MODE_DETACH);
     if (code != 0) {
-        fail(error, code, "cannot sign");
+        sign_gpg_fail(error, code, "cannot sign");
         return NULL;
     }
     result = gpgme_op_sign_result(gpg->context);
     if (result == NULL || result->signatures == NULL || result->signatures->next != NULL ||
         result->signatures->hash_algo != GPGME_MD_SHA512) {
         error_set(error, "gpg: cannot sign: the result is not exactly one SHA-512 signature");
+        return NULL;
+    }
+    /* gpgme 1.18 cannot ask for a subkey, so gpg.conf does; whether that worked is seen here. */
+    if (result->signatures->fpr == NULL || g_ascii_strcasecmp(result->signatures->fpr, signer) != 0) {
+        error_set(error, "gpg: cannot sign: %s signed where %s was to", result->signatures->fpr, signer);
         return NULL;
     }
     return data_to_bytes(&out);
@@ -404,7 +391,7 @@ sign_gpg_verify(Gpg *gpg, GBytes *message, GBytes *text, GBytes **out_text, GErr
         return NULL;
     code = gpgme_op_verify(gpg->context, in, signed_text, text == NULL ? out : NULL);
     if (code != 0) {
-        fail(error, code, "no signature could be verified");
+        sign_gpg_fail(error, code, "no signature could be verified");
         return NULL;
     }
     result = gpgme_op_verify_result(gpg->context);

@@ -51,12 +51,21 @@ bool sign_gpg_delete(Gpg *gpg, const char *fingerprint, GError **error);
 /** sign_gpg_export: (transfer full) one public key, or all of them for NULL, minimal and armoured. */
 GBytes *sign_gpg_export(Gpg *gpg, const char *fingerprint, GError **error);
 
-/** sign_gpg_create: (transfer full) a new sign-only key without passphrase: its fingerprint. @valid_days 0:
- * for ever. */
+/** sign_gpg_set_passphrase: what protects, or is to protect, the home's secret keys. Borrowed for the context's life. */
+void sign_gpg_set_passphrase(Gpg *gpg, const char *passphrase);
+
+/** sign_gpg_create: (transfer full) a new sign-only key: its fingerprint. @valid_days 0: for ever. */
 char *sign_gpg_create(Gpg *gpg, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error);
 
-/** sign_gpg_sign: with the home's default key; fails unless the result is one SHA-512 signature. */
-GBytes *sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, GError **error);
+/** sign_gpg_add_subkey: (transfer full) a new signing subkey of the key @primary: its fingerprint. */
+char *sign_gpg_add_subkey(Gpg *gpg, SignKeyKind kind, const char *primary, unsigned valid_days,
+                          GError **error);
+
+/** sign_gpg_revoke: subkey number @subkey of the key @primary, from 1; 0: the whole key. */
+bool sign_gpg_revoke(Gpg *gpg, const char *primary, unsigned subkey, GError **error);
+
+/** sign_gpg_sign: with the home's default key; fails unless the result is one SHA-512 signature by @signer. */
+GBytes *sign_gpg_sign(Gpg *gpg, GBytes *text, bool is_clear, const char *signer, GError **error);
 
 /**
  * sign_gpg_verify: what is known about every signature of @message, which is clear-signed where @text is

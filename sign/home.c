@@ -168,12 +168,15 @@ sign_home_clear(Home *home)
 }
 
 bool
-sign_home_write_signing_conf(const char *path, unsigned valid_days, GError **error)
+sign_home_write_signing_conf(const char *path, unsigned valid_days, const char *signer, GError **error)
 {
-    g_autofree char *text = g_strdup_printf("%sdefault-sig-expire %ud\n", SIGNING_CONF, valid_days);
+    g_autoptr(GString) text = g_string_new(SIGNING_CONF);
 
-    g_assert(valid_days >= 1);
-    return write_conf(path, text, error);
+    if (valid_days > 0)
+        g_string_append_printf(text, "default-sig-expire %ud\n", valid_days);
+    if (signer != NULL) /* "!": this very subkey, not the newest one of its primary key */
+        g_string_append_printf(text, "default-key %s!\n", signer);
+    return write_conf(path, text->str, error);
 }
 
 void

@@ -33,9 +33,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Home, sign_home_clear)
  * say so. */
 bool sign_home_check_path(const char *path, GError **error);
 
-/** sign_home_write_signing_conf: gpg.conf of a home with a secret key. @valid_days: expiry of new signatures,
- * from 1. */
-bool sign_home_write_signing_conf(const char *path, unsigned valid_days, GError **error);
+/**
+ * sign_home_write_signing_conf: gpg.conf of a home with a secret key.
+ * @valid_days: expiry of new signatures; 0: never
+ * @signer: (nullable) fingerprint of the (sub)key that signs
+ */
+bool sign_home_write_signing_conf(const char *path, unsigned valid_days, const char *signer, GError **error);
 
 /** sign_home_stop_agent: end the gpg-agent that signing started: it would outlive us. Failing to is no error.
  */

@@ -1,40 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Signing keys, each alone in a GnuPG home of its own: making, showing and exporting them, and signing an
- * index. */
+/* Signing keys, each alone in a GnuPG home of its own: making, showing, exporting, rotating and revoking them. */
 #include "base/file.h"
-#include "sign/gpg.h"
 #include "sign/home.h"
-#include "sign/sign.h"
+#include "sign/session.h"
 
-#define LOCK_NAME "virt-depot.lock"
-#define DEFAULT_SIGNATURE_DAYS 14u /* until sign_index() writes what it was asked for */
+#include <string.h>
 
-/* AgentGuard: ends the home's agent when the scope ends, whatever the outcome. */
-typedef const char *AgentGuard;
-static void
-agent_guard_end(AgentGuard home)
+#define SIGNER_NAME "signer" /* the subkey that signs; not there: the primary key */
+#define MAX_SIGNER 64u
+
+static bool
+create_in(Session *session, const char *home, const SignSecret *secret, GError **error)
 {
-    sign_home_stop_agent(home);
-}
-G_DEFINE_AUTO_CLEANUP_FREE_FUNC(AgentGuard, agent_guard_end, NULL)
-
-static char *
-create_in(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
-{
-    g_autoptr(Gpg) gpg = NULL;
-    g_auto(AgentGuard) guard = NULL;
-
-    if (!sign_home_write_signing_conf(home, DEFAULT_SIGNATURE_DAYS, error))
-        return NULL;
-    gpg = sign_gpg_open(home, error);
-    if (gpg == NULL)
-        return NULL;
-    guard = home;
-    return sign_gpg_create(gpg, kind, user_id, valid_days, error);
+    if (!sign_home_write_signing_conf(home, 0, NULL, error) ||
+        !sign_secret_read(home, secret, &session->passphrase, error) ||
+        (sign_secret_is_given(secret) && !sign_secret_remember(home, secret, error)))
+        return false;
+    session->gpg = sign_gpg_open(home, error);
+    if (session->gpg == NULL)
+        return false;
+    if (session->passphrase != NULL)
+        sign_gpg_set_passphrase(session->gpg, session->passphrase);
+    session->home = home;
+    return true;
 }
 
 char *
-sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days, GError **error)
+sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days,
+                const SignSecret *secret, GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(home);
     g_autofree char *fingerprint = NULL;
@@ -49,7 +42,13 @@ sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigne
     if (!file_make_dirs(parent, 0700, error) || !sign_home_init_key(&temporary, parent, error))
         return NULL;
     /* Under a name of its own until it is complete: a killed run leaves no half-made key at @home. */
-    fingerprint = create_in(temporary.path, kind, user_id, valid_days, error);
+    {
+        g_auto(Session) session = SESSION_NONE;
+
+        if (!create_in(&session, temporary.path, secret, error))
+            return NULL;
+        fingerprint = sign_gpg_create(session.gpg, kind, user_id, valid_days, error);
+    }
     if (fingerprint == NULL || !sign_home_keep(&temporary, home, error))
         return NULL;
     return g_steal_pointer(&fingerprint);
@@ -65,8 +64,8 @@ has_secret(const char *home)
     return dir != NULL && g_dir_read_name(dir) != NULL;
 }
 
-char *
-sign_key_fingerprint(const char *home, GError **error)
+SignKey *
+sign_key_read(const char *home, GError **error)
 {
     g_autoptr(Gpg) gpg = NULL;
     g_autoptr(GPtrArray) list = NULL;
@@ -86,7 +85,128 @@ sign_key_fingerprint(const char *home, GError **error)
         error_set(error, "%s: holds %u keys where exactly one is expected", home, list->len);
         return NULL;
     }
-    return g_strdup(sign_key_primary(g_ptr_array_index(list, 0))->fingerprint);
+    return g_ptr_array_steal_index(list, 0);
+}
+
+char *
+sign_key_fingerprint(const char *home, GError **error)
+{
+    g_autoptr(SignKey) key = sign_key_read(home, error);
+
+    return key != NULL ? g_strdup(sign_key_primary(key)->fingerprint) : NULL;
+}
+
+/* read_signer: *out_signer is NULL where none was chosen. */
+static bool
+read_signer(const char *home, char **out_signer, GError **error)
+{
+    g_autofree char *path = g_build_filename(home, SIGNER_NAME, NULL), *text = NULL;
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) bytes = file_read(path, MAX_SIGNER, &problem);
+
+    *out_signer = NULL;
+    if (bytes == NULL && g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND))
+        return true;
+    if (bytes == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return false;
+    }
+    text = g_strndup(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes));
+    *out_signer = sign_normal_fingerprint(g_strstrip(text), error);
+    return *out_signer != NULL || (g_prefix_error(error, "%s: ", path), false);
+}
+
+static char *
+choose_signer(const char *home, const SignKey *key, GError **error)
+{
+    g_autofree char *signer = NULL;
+
+    if (!read_signer(home, &signer, error))
+        return NULL;
+    if (signer == NULL)
+        return g_strdup(sign_key_primary(key)->fingerprint);
+    if (sign_key_subkey(key, signer) == NULL) {
+        error_set(error, "%s: the subkey %s that is to sign is not there", home, signer);
+        return NULL;
+    }
+    return g_steal_pointer(&signer);
+}
+
+char *
+sign_key_signer(const char *home, GError **error)
+{
+    g_autoptr(SignKey) key = sign_key_read(home, error);
+
+    return key != NULL ? choose_signer(home, key, error) : NULL;
+}
+
+/* find_next: (nullable) a good signing subkey that stands after @signer: it was prepared and never used. */
+static const char *
+find_next(const SignKey *key, const char *signer)
+{
+    bool is_after = false;
+
+    for (guint i = 0; i < key->subkeys->len; i++) {
+        const SignSubkey *subkey = g_ptr_array_index(key->subkeys, i);
+
+        if (is_after && subkey->can_sign && !subkey->is_revoked && !subkey->is_expired)
+            return subkey->fingerprint;
+        is_after = is_after || strcmp(subkey->fingerprint, signer) == 0;
+    }
+    return NULL;
+}
+
+char *
+sign_key_prepare(const char *home, unsigned valid_days, GError **error)
+{
+    g_autoptr(SignKey) key = sign_key_read(home, error);
+    g_autofree char *signer = key != NULL ? choose_signer(home, key, error) : NULL;
+    g_auto(Session) session = SESSION_NONE;
+    const char *next;
+    SignKeyKind kind;
+
+    if (signer == NULL)
+        return NULL;
+    next = find_next(key, signer);
+    if (next != NULL)
+        return g_strdup(next);
+    kind = g_str_has_prefix(sign_key_primary(key)->algorithm, "rsa") ? SIGN_KEY_RSA3072 : SIGN_KEY_ED25519;
+    if (!sign_session_open(&session, home, 0, NULL, error))
+        return NULL;
+    return sign_gpg_add_subkey(session.gpg, kind, sign_key_primary(key)->fingerprint, valid_days, error);
+}
+
+bool
+sign_key_use(const char *home, const char *fingerprint, GError **error)
+{
+    g_autofree char *path = g_build_filename(home, SIGNER_NAME, NULL);
+    g_autofree char *text = g_strconcat(fingerprint, "\n", NULL);
+    g_autoptr(SignKey) key = sign_key_read(home, error);
+
+    if (key == NULL)
+        return false;
+    if (sign_key_subkey(key, fingerprint) == NULL)
+        return error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: has no subkey %s", home, fingerprint);
+    return file_write_atomic(path, text, strlen(text), 0600, error);
+}
+
+bool
+sign_key_revoke(const char *home, const char *fingerprint, GError **error)
+{
+    g_autoptr(SignKey) key = sign_key_read(home, error);
+    g_auto(Session) session = SESSION_NONE;
+    guint number = 0;
+
+    if (key == NULL)
+        return false;
+    while (number < key->subkeys->len &&
+           strcmp(((const SignSubkey *)g_ptr_array_index(key->subkeys, number))->fingerprint, fingerprint) !=
+               0)
+        number++;
+    if (number == key->subkeys->len)
+        return error_set_code(error, BASE_ERROR_NOT_FOUND, "%s: has no (sub)key %s", home, fingerprint);
+    return sign_session_open(&session, home, 0, NULL, error) &&
+           sign_gpg_revoke(session.gpg, sign_key_primary(key)->fingerprint, number, error);
 }
 
 GBytes *
@@ -103,88 +223,4 @@ sign_key_export(const char *home, GError **error)
         return NULL;
     }
     return g_steal_pointer(&keys);
-}
-
-bool
-sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_clear, GBytes **out_detached,
-           GError **error)
-{
-    /* Also makes sure that "the default key" is one and only. */
-    g_autofree char *fingerprint = sign_key_fingerprint(home, error);
-    g_autofree char *lock_path = g_build_filename(home, LOCK_NAME, NULL);
-    g_auto(Fd) lock = -1;
-    g_autoptr(Gpg) gpg = NULL;
-    g_autoptr(GBytes) clear = NULL;
-    g_autoptr(GBytes) detached = NULL;
-    g_auto(AgentGuard) guard = NULL;
-
-    /* One at a time: the agent that we end must not be the one that somebody else signs with. */
-    lock = fingerprint != NULL ? file_lock(lock_path, true, error) : -1;
-    if (lock < 0 || !sign_home_write_signing_conf(home, valid_days, error))
-        return false;
-    gpg = sign_gpg_open(home, error);
-    if (gpg == NULL)
-        return false;
-    guard = home;
-    clear = sign_gpg_sign(gpg, text, true, error);
-    detached = clear != NULL ? sign_gpg_sign(gpg, text, false, error) : NULL;
-    if (detached == NULL)
-        return false;
-    *out_clear = g_steal_pointer(&clear);
-    *out_detached = g_steal_pointer(&detached);
-    return true;
-}
-
-/* select_in: the wanted key among those just imported. */
-static char *
-select_in(Gpg *gpg, const char *wanted, GError **error)
-{
-    g_autoptr(GPtrArray) list = sign_gpg_list(gpg, error);
-
-    if (list == NULL)
-        return NULL;
-    for (guint i = 0; wanted != NULL && i < list->len; i++) {
-        if (g_str_equal(sign_key_primary(g_ptr_array_index(list, i))->fingerprint, wanted))
-            return g_strdup(wanted);
-    }
-    if (wanted == NULL && list->len == 1)
-        return g_strdup(sign_key_primary(g_ptr_array_index(list, 0))->fingerprint);
-    if (wanted != NULL)
-        error_set_code(error, BASE_ERROR_UNTRUSTED, "key %s is not among the %u keys given", wanted,
-                       list->len);
-    else
-        error_set_code(error, BASE_ERROR_UNTRUSTED,
-                       "%u keys given where exactly one is expected; say which by its fingerprint",
-                       list->len);
-    return NULL;
-}
-
-GBytes *
-sign_select_key(GBytes *keys, const char *fingerprint, char **out_fingerprint, GError **error)
-{
-    g_autofree char *wanted = NULL;
-    g_autofree char *found = NULL;
-    g_autoptr(GBytes) key = NULL;
-    g_auto(Home) home = HOME_NONE;
-    g_autoptr(Gpg) gpg = NULL;
-
-    if (g_bytes_get_size(keys) > SIGN_MAX_KEYS) {
-        error_set_code(error, BASE_ERROR_UNTRUSTED, "the public keys are larger than %u bytes",
-                       SIGN_MAX_KEYS);
-        return NULL;
-    }
-    if (fingerprint != NULL && (wanted = sign_normal_fingerprint(fingerprint, error)) == NULL)
-        return NULL;
-    if (!sign_home_init_temporary(&home, error))
-        return NULL;
-    gpg = sign_gpg_open(home.path, error);
-    if (gpg == NULL || !sign_gpg_import(gpg, keys, error))
-        return NULL;
-    found = select_in(gpg, wanted, error);
-    key = found != NULL ? sign_gpg_export(gpg, found, error) : NULL;
-    if (key == NULL)
-        return NULL;
-    if (out_fingerprint != NULL)
-        *out_fingerprint = g_steal_pointer(&found);
-    return g_steal_pointer(&key);
 }

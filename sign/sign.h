@@ -31,14 +31,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(SignVerified, sign_verified_free)
 typedef enum { SIGN_KEY_ED25519, SIGN_KEY_RSA3072 } SignKeyKind;
 
 /**
- * sign_key_create: a new sign-only key without passphrase in the new GnuPG home @home (0700; at most 87 bytes
- * of path: an agent's socket must fit in 108). @home is there with the complete key or not at all.
+ * SignSecret: where a passphrase comes from; never from the command line or the environment. Borrowed strings;
+ * both NULL, or no SignSecret at all: what the key's home remembers, else a key without passphrase.
+ */
+typedef struct {
+    const char *file;       /* its first line; nobody but the owner may be able to read it */
+    const char *credential; /* a systemd credential: the file of that name in $CREDENTIALS_DIRECTORY */
+} SignSecret;
+
+/**
+ * sign_key_create: a new sign-only key in the new GnuPG home @home (0700; at most 87 bytes of path: an agent's
+ * socket must fit in 108). @home is there with the complete key or not at all, and remembers where its
+ * passphrase comes from (the place, not the passphrase).
  * @user_id: "Example images <images@example.org>"
  * @valid_days: of the key; 0: does not expire
+ * @secret: (nullable) NULL: no passphrase
  * Returns: (transfer full) the primary fingerprint, or NULL
  */
 char *sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days,
-                      GError **error);
+                      const SignSecret *secret, GError **error);
 
 /** sign_key_fingerprint: (transfer full) the fingerprint of the one secret key in @home. */
 char *sign_key_fingerprint(const char *home, GError **error);
@@ -65,15 +76,38 @@ const SignSubkey *sign_key_primary(const SignKey *key);
 /** sign_key_subkey: (nullable) the (sub)key with that normal fingerprint. */
 const SignSubkey *sign_key_subkey(const SignKey *key, const char *fingerprint);
 
+/** sign_key_read: (transfer full) the one key in @home. */
+SignKey *sign_key_read(const char *home, GError **error);
+
+/** sign_key_signer: (transfer full) what signs in @home: a subkey that sign_key_use() chose, else the primary key. */
+char *sign_key_signer(const char *home, GError **error);
+
+/**
+ * sign_key_prepare: the signing subkey that comes after the present signer: one that was prepared before and is
+ * still good, else a new one, of the primary key's algorithm. It signs nothing until sign_key_use().
+ * @valid_days: of a new subkey; 0: as long as the primary key
+ * Returns: (transfer full) its fingerprint
+ */
+char *sign_key_prepare(const char *home, unsigned valid_days, GError **error);
+
+/** sign_key_use: let the (sub)key @fingerprint sign in @home from now on. */
+bool sign_key_use(const char *home, const char *fingerprint, GError **error);
+
+/** sign_key_revoke: revoke a subkey of @home's key, or with the primary fingerprint the key as a whole. */
+bool sign_key_revoke(const char *home, const char *fingerprint, GError **error);
+
 /** sign_key_export: (transfer full) the public key(s) in @home, armoured. */
 GBytes *sign_key_export(const char *home, GError **error);
 
 /**
- * sign_index: clear-sign @text and make a detached signature, both with the one secret key of @home, SHA-512,
- * both signatures expiring after @valid_days.
+ * sign_index: clear-sign @text and make a detached signature, both with @home's signer, SHA-512, both signatures
+ * expiring after @valid_days.
  */
 bool sign_index(const char *home, GBytes *text, unsigned valid_days, GBytes **out_clear,
                 GBytes **out_detached, GError **error);
+
+/** sign_detached: (transfer full) an armoured detached signature of @text that does not expire. */
+GBytes *sign_detached(const char *home, GBytes *text, const SignSecret *secret, GError **error);
 
 /** sign_is_fingerprint: 40 hex digits; blanks between them are allowed. */
 bool sign_is_fingerprint(const char *text);
@@ -90,6 +124,18 @@ char *sign_normal_fingerprint(const char *text, GError **error);
  * Errors: BASE_ERROR_UNTRUSTED where it is not there
  */
 GBytes *sign_select_key(GBytes *keys, const char *fingerprint, char **out_fingerprint, GError **error);
+
+/**
+ * sign_merge_keys: everything that @blocks say of the keys with those primary fingerprints, in one armoured block:
+ * new subkeys and expiries join, and a revocation stays whatever the other blocks leave out.
+ * @blocks: (element-type GBytes) each as @keys above
+ * @fingerprints: NULL-terminated, normal; NULL: all
+ * Returns: (transfer full) possibly empty: a key that is in none of the blocks is no error
+ */
+GBytes *sign_merge_keys(const GPtrArray *blocks, const char *const *fingerprints, GError **error);
+
+/** sign_list_keys: (transfer full) (element-type SignKey) the keys in @keys, which are as above. */
+GPtrArray *sign_list_keys(GBytes *keys, GError **error);
 
 /** SignPolicy: what the strict rules let pass on top; flags. */
 typedef enum {

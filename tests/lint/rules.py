@@ -14,7 +14,7 @@ WALLS = {
     "curl/": ["net/http.c"],
     "lzma.h": ["disk/xz.h"],
     "zstd.h": ["disk/zstd.c"],
-    "gpgme.h": ["sign/gpg.c"],
+    "gpgme.h": ["sign/gpg.c", "sign/gpg_context.h", "sign/gpg_edit.c"],
     "seccomp.h": ["fetch/sandbox.c"],
     "guestfs.h": ["guest/"],
     "crypt.h": ["guest/"],

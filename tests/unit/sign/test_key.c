@@ -39,7 +39,7 @@ a_new_key_signs_what_its_fingerprint_verifies(void **state G_GNUC_UNUSED)
 
     for (size_t i = 0; i < G_N_ELEMENTS(KINDS); i++) {
         g_autofree char *home = fixture_path(NAMES[i]);
-        g_autofree char *made = sign_key_create(home, KINDS[i], "Images <images@example.org>", 0, NULL);
+        g_autofree char *made = sign_key_create(home, KINDS[i], "Images <images@example.org>", 0, NULL, NULL);
         g_autofree char *found = sign_key_fingerprint(home, NULL);
         const char *pins[] = {made, NULL};
         g_autoptr(GBytes) keys = sign_key_export(home, NULL);
@@ -98,7 +98,7 @@ static void
 blanks_that_separate_paragraphs_survive_signing(void **state G_GNUC_UNUSED)
 {
     g_autofree char *home = fixture_path("k/blanks");
-    g_autofree char *made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL);
+    g_autofree char *made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL, NULL);
     g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
     g_autoptr(GBytes) clear = NULL;
     g_autoptr(GBytes) detached = NULL;
@@ -115,7 +115,7 @@ a_home_that_exists_is_left_alone(void **state G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
-    assert_null(sign_key_create(fixture_dir, SIGN_KEY_ED25519, "images", 0, &error));
+    assert_null(sign_key_create(fixture_dir, SIGN_KEY_ED25519, "images", 0, NULL, &error));
     assert_int_equal(error->code, BASE_ERROR_EXISTS);
 }
 
@@ -126,7 +126,7 @@ a_home_too_long_for_a_socket_is_refused(void **state G_GNUC_UNUSED)
     g_autofree char *home = fixture_path(name);
     g_autoptr(GError) error = NULL;
 
-    assert_null(sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &error));
+    assert_null(sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL, &error));
     assert_non_null(strstr(error->message, "at most 87 bytes"));
     assert_false(g_file_test(home, G_FILE_TEST_EXISTS));
 }
@@ -151,7 +151,7 @@ what_a_killed_creation_left_is_removed(void **state G_GNUC_UNUSED)
 
     assert_int_equal(g_mkdir(keys, 0700), 0);
     assert_int_equal(g_mkdir(dead, 0700), 0);
-    made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL);
+    made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL, NULL);
     assert_non_null(made);
     assert_false(g_file_test(dead, G_FILE_TEST_EXISTS));
 }
@@ -218,6 +218,169 @@ a_secret_key_comes_back_as_its_public_half_or_not_at_all(void **state G_GNUC_UNU
     }
 }
 
+/* signed_by: the (sub)key whose fingerprint GnuPG names for a detached signature made in @home. */
+static char *
+signed_by(const char *home, const SignSecret *secret)
+{
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+    g_autoptr(GBytes) keys = sign_key_export(home, NULL), signature = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(SignKey) key = sign_key_read(home, NULL);
+
+    signature = sign_detached(home, text, secret, &error);
+    if (signature == NULL)
+        fail_msg("%s", error->message);
+    for (guint i = 0; i < key->subkeys->len; i++) {
+        const char *pins[] = {((const SignSubkey *)g_ptr_array_index(key->subkeys, i))->fingerprint, NULL};
+        g_autoptr(SignVerified) verified = sign_verify_detached(
+            text, signature, &(SignCheck){.keys = keys, .pins = pins, .name = "x"}, NULL);
+
+        assert_true(verified == NULL || verified->expires_at == 0);
+        if (verified != NULL && i > 0) /* the primary key's pin is satisfied by any subkey */
+            return g_strdup(pins[0]);
+    }
+    return g_strdup(sign_key_primary(key)->fingerprint);
+}
+
+static void
+subkeys_take_turns(void **state G_GNUC_UNUSED)
+{
+    static const SignKeyKind KINDS[] = {SIGN_KEY_ED25519, SIGN_KEY_RSA3072};
+    static const char *const NAMES[] = {"t/ed25519", "t/rsa"}, *const ALGORITHMS[] = {"ed25519", "rsa3072"};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(KINDS); i++) {
+        g_autofree char *home = fixture_path(NAMES[i]);
+        g_autofree char *primary = sign_key_create(home, KINDS[i], "images", 0, NULL, NULL);
+        g_autofree char *next = sign_key_prepare(home, 30, NULL), *again = sign_key_prepare(home, 30, NULL);
+        g_autofree char *before = signed_by(home, NULL), *after = NULL, *third = NULL;
+        g_autoptr(SignKey) key = sign_key_read(home, NULL);
+        const SignSubkey *subkey = sign_key_subkey(key, next);
+
+        /* Prepared, known to those who have the key, and not used yet. */
+        assert_string_equal(next, again);
+        assert_string_equal(before, primary);
+        assert_int_equal(subkey->expires - subkey->created, 30 * 24 * 60 * 60);
+        assert_string_equal(subkey->algorithm, ALGORITHMS[i]);
+        assert_true(sign_key_use(home, next, NULL));
+        after = signed_by(home, NULL);
+        assert_string_equal(after, next);
+        third = sign_key_prepare(home, 0, NULL);
+        assert_string_not_equal(third, next);
+        assert_false(agent_is_running(home));
+    }
+}
+
+static void
+a_revoked_subkey_signs_no_more_and_its_revocation_stays(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("r/key");
+    g_autofree char *primary = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL, NULL);
+    g_autofree char *first = sign_key_prepare(home, 0, NULL), *second = NULL;
+    const char *pins[] = {primary, NULL};
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT)), old_keys = NULL, new_keys = NULL;
+    g_autoptr(GBytes) signature = NULL, merged = NULL, clear = NULL;
+    g_autoptr(GPtrArray) blocks = g_ptr_array_new();
+    g_autoptr(GError) error = NULL;
+
+    assert_true(sign_key_use(home, first, NULL));
+    old_keys = sign_key_export(home, NULL);
+    signature = sign_detached(home, text, NULL, NULL);
+    assert_true(sign_key_revoke(home, first, NULL));
+    assert_false(sign_index(home, text, 1, &clear, &clear, &error));
+    assert_non_null(strstr(error->message, "key show"));
+    g_clear_error(&error);
+    second = sign_key_prepare(home, 0, NULL);
+    assert_string_not_equal(second, first);
+    assert_true(sign_key_use(home, second, NULL));
+    assert_false(sign_key_revoke(home, "0123456789012345678901234567890123456789", NULL));
+    new_keys = sign_key_export(home, NULL);
+    /* Whoever sends the old key again does not take the revocation back. */
+    g_ptr_array_add(blocks, new_keys);
+    g_ptr_array_add(blocks, old_keys);
+    merged = sign_merge_keys(blocks, pins, NULL);
+    assert_null(sign_verify_detached(text, signature, &(SignCheck){.keys = merged, .pins = pins, .name = "x"},
+                                     &error));
+    assert_non_null(strstr(error->message, "was revoked"));
+    g_bytes_unref(signature);
+    signature = sign_detached(home, text, NULL, NULL);
+    {
+        g_autoptr(SignVerified) verified = sign_verify_detached(
+            text, signature, &(SignCheck){.keys = merged, .pins = pins, .name = "x"}, NULL);
+
+        assert_non_null(verified);
+    }
+}
+
+static void
+a_revoked_key_is_revoked_as_a_whole(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("r/whole");
+    g_autofree char *primary = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, NULL, NULL);
+    g_autoptr(SignKey) key = NULL;
+
+    assert_true(sign_key_revoke(home, primary, NULL));
+    key = sign_key_read(home, NULL);
+    assert_true(sign_key_primary(key)->is_revoked);
+}
+
+static void
+a_passphrase_comes_from_a_private_file(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("p/key"), *file = fixture_path("secret"),
+                    *wrong = fixture_path("wrong");
+    g_autofree char *made = NULL, *signer = NULL, *next = NULL, *by = NULL;
+    g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
+    SignSecret secret = {.file = file}, bad = {.file = wrong};
+    g_autoptr(GError) error = NULL;
+
+    fixture_write("secret", "correct horse\nbattery\n", strlen("correct horse\nbattery\n"));
+    fixture_write("wrong", "incorrect\n", strlen("incorrect\n"));
+    assert_int_equal(g_chmod(file, 0640), 0);
+    assert_null(sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &secret, &error));
+    assert_non_null(strstr(error->message, "others may read this passphrase"));
+    assert_false(g_file_test(home, G_FILE_TEST_EXISTS));
+    assert_true(g_chmod(file, 0600) == 0 && g_chmod(wrong, 0600) == 0);
+    made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &secret, NULL);
+    assert_non_null(made);
+    /* The place is remembered, and a wrong one is said to be wrong. */
+    signer = signed_by(home, NULL);
+    assert_string_equal(signer, made);
+    g_clear_error(&error);
+    assert_null(sign_detached(home, text, &bad, &error));
+    assert_true(error != NULL);
+    next = sign_key_prepare(home, 0, NULL);
+    assert_true(sign_key_use(home, next, NULL));
+    by = signed_by(home, &secret);
+    assert_string_equal(by, next);
+    assert_true(sign_key_revoke(home, next, NULL));
+    assert_false(agent_is_running(home));
+    g_clear_error(&error);
+    assert_int_equal(g_unlink(file), 0);
+    assert_null(sign_key_prepare(home, 0, &error));
+    assert_non_null(strstr(error->message, file));
+}
+
+static void
+a_passphrase_comes_from_a_credential(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *home = fixture_path("c/key");
+    SignSecret secret = {.credential = "key"}, bad = {.credential = "../secret"};
+    g_autofree char *made = NULL, *by = NULL;
+    g_autoptr(GError) error = NULL;
+
+    fixture_write("key", "from systemd", strlen("from systemd"));
+    g_unsetenv("CREDENTIALS_DIRECTORY");
+    assert_null(sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &secret, &error));
+    assert_non_null(strstr(error->message, "LoadCredential"));
+    g_setenv("CREDENTIALS_DIRECTORY", fixture_dir, TRUE);
+    g_clear_error(&error);
+    assert_null(sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &bad, &error));
+    assert_int_equal(error->code, BASE_ERROR_USAGE);
+    made = sign_key_create(home, SIGN_KEY_ED25519, "images", 0, &secret, NULL);
+    by = signed_by(home, NULL);
+    assert_string_equal(by, made);
+}
+
 int
 main(void)
 {
@@ -232,6 +395,11 @@ main(void)
         cmocka_unit_test(what_a_killed_creation_left_is_removed),
         cmocka_unit_test(one_key_is_chosen_of_many),
         cmocka_unit_test(what_is_no_key_is_refused),
+        cmocka_unit_test(subkeys_take_turns),
+        cmocka_unit_test(a_revoked_subkey_signs_no_more_and_its_revocation_stays),
+        cmocka_unit_test(a_revoked_key_is_revoked_as_a_whole),
+        cmocka_unit_test(a_passphrase_comes_from_a_private_file),
+        cmocka_unit_test(a_passphrase_comes_from_a_credential),
         cmocka_unit_test(a_secret_key_comes_back_as_its_public_half_or_not_at_all),
     };
 
