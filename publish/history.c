@@ -21,6 +21,20 @@ publish_add_references(GHashTable *blobs, const Index *index)
     }
 }
 
+void
+publish_add_text_references(GHashTable *blobs, GBytes *text)
+{
+    g_autofree char *copy = g_strndup(g_bytes_get_data(text, NULL), g_bytes_get_size(text));
+    g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
+
+    for (char **line = lines; *line != NULL; line++) {
+        const char *value = strchr(g_strchomp(*line), '=');
+
+        if (value != NULL && store_is_blob(value + 1))
+            g_hash_table_add(blobs, g_strdup(value + 1));
+    }
+}
+
 /* body: @index as text without its header comments. (transfer full) (nullable) */
 static char *
 body(const Index *index)

@@ -12,6 +12,12 @@
  */
 void publish_add_references(GHashTable *blobs, const Index *index);
 
+/**
+ * publish_add_text_references: the same from the bytes of an index that nobody verified: every line's value that has
+ * the form of a blob's path. For deciding what to keep, where one too many does no harm.
+ */
+void publish_add_text_references(GHashTable *blobs, GBytes *text);
+
 /** publish_is_same_content: whether two versions publish the same, apart from their number and dates. */
 bool publish_is_same_content(const Index *first, const Index *second);
 

@@ -84,13 +84,28 @@ write_notes(PublishRepo *repo, GError **error)
 }
 
 PublishRepo *
-publish_repo_open(const char *location, GError **error)
+publish_repo_open_reader(const char *location, GError **error)
 {
     g_autoptr(PublishRepo) repo = g_new0(PublishRepo, 1);
-    g_autofree char *fingerprint = NULL;
 
     repo->store = store_open(location, error);
     if (repo->store == NULL || !read_notes(repo, error))
+        return NULL;
+    if (repo->fingerprint == NULL) {
+        error_set(error, "%s: is unfinished; 'virt-depot repo init' completes it",
+                  store_location(repo->store));
+        return NULL;
+    }
+    return g_steal_pointer(&repo);
+}
+
+PublishRepo *
+publish_repo_open(const char *location, GError **error)
+{
+    g_autoptr(PublishRepo) repo = publish_repo_open_reader(location, error);
+    g_autofree char *fingerprint = NULL;
+
+    if (repo == NULL)
         return NULL;
     fingerprint = sign_key_fingerprint(repo->key_home, error);
     if (fingerprint == NULL) {
@@ -99,8 +114,7 @@ publish_repo_open(const char *location, GError **error)
     }
     if (g_strcmp0(fingerprint, repo->fingerprint) != 0) {
         error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: was made with key %s, but the key in %s is %s",
-                       store_location(repo->store), repo->fingerprint != NULL ? repo->fingerprint : "(none)",
-                       repo->key_home, fingerprint);
+                       store_location(repo->store), repo->fingerprint, repo->key_home, fingerprint);
         return NULL;
     }
     return g_steal_pointer(&repo);

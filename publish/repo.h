@@ -25,6 +25,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PublishRepo, publish_repo_free)
 /** publish_repo_open: the repository at @location, whose signing key must be on this host. */
 PublishRepo *publish_repo_open(const char *location, GError **error);
 
+/** publish_repo_open_reader: the same without the signing key: to look at it, not to publish. */
+PublishRepo *publish_repo_open_reader(const char *location, GError **error);
+
 /**
  * publish_repo_create: a new repository with a new key, locked, without any generation yet:
  * publish_repo_write() with an empty index completes it. Takes up what a killed run began.

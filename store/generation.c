@@ -197,6 +197,7 @@ store_remove_generation(Store *store, uint64_t version, GError **error)
 {
     g_autofree char *path =
         g_strdup_printf("%s/" STORE_GENERATIONS "/%" G_GUINT64_FORMAT, store->dir, version);
+    g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "old");
     uint64_t current;
 
     g_assert(store->lock >= 0);
@@ -204,7 +205,9 @@ store_remove_generation(Store *store, uint64_t version, GError **error)
         return false;
     if (version == current)
         return error_set(error, "%s: is the current version", path);
-    return file_remove_tree(path, error);
+    if (rename(path, temp) < 0) /* a generation is there whole or not at all */
+        return error_set_errno(error, "%s: cannot remove", path);
+    return file_remove_tree(temp, error);
 }
 
 bool

@@ -9,7 +9,8 @@ import pytest
 from conftest import BIN, ROOT, run
 
 VERBS = [
-    "repo init", "repo add", "repo list", "source add", "source list", "source remove",
+    "repo init", "repo add", "repo list", "repo remove", "repo sign", "repo check", "repo prune", "repo rollback",
+    "source add", "source list", "source remove",
     "list", "info", "pull", "deploy",
 ]
 
@@ -63,7 +64,7 @@ def test_every_page_is_good_troff(page):
 
 def test_completion_offers_words_then_options():
     assert "repo" in complete() and "deploy" in complete()
-    assert sorted(complete("repo")) == ["add", "init", "list"]
+    assert sorted(complete("repo")) == ["add", "check", "init", "list", "prune", "remove", "rollback", "sign"]
     assert "--linked" in complete("deploy") and "--size=" in complete("deploy")
 
 

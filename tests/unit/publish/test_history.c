@@ -46,6 +46,16 @@ references_are_files_and_blobs_in_extension_fields(void **state G_GNUC_UNUSED)
     assert_int_equal(g_hash_table_size(blobs), 2);
     assert_true(g_hash_table_contains(blobs, entry->file));
     assert_true(g_hash_table_contains(blobs, manifest));
+    {
+        g_autofree char *printed = index_print(index, NULL);
+        g_autoptr(GBytes) text = g_bytes_new(printed, strlen(printed));
+        g_autoptr(GHashTable) scanned = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+        publish_add_text_references(scanned, text);
+        assert_int_equal(g_hash_table_size(scanned), 2);
+        assert_true(g_hash_table_contains(scanned, entry->file));
+        assert_true(g_hash_table_contains(scanned, manifest));
+    }
 }
 
 static void
