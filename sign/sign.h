@@ -172,3 +172,92 @@ SignVerified *sign_verify_detached(GBytes *text, GBytes *signature, const SignCh
  */
 SignVerified *sign_verify_own(const char *home, GBytes *text, GBytes *signature, const char *name,
                               GError **error);
+
+/*
+ * Trust: who may sign a repository's index, said by its root keys. A chain of texts, version 1, 2, 3 ..., each signed
+ * by enough root keys of its own and of the version before it; docs/trust.md has the formats.
+ */
+#define SIGN_TRUST_MAX_BYTES (1u << 20) /* 200 versions with 20 keys each are 280 KB */
+#define SIGN_TRUST_MAX_VERSIONS 200u    /* one each quarter for fifty years */
+#define SIGN_TRUST_MAX_ROOTS 16u        /* people who can meet to sign */
+#define SIGN_TRUST_MAX_INDEX_KEYS 32u   /* publishing hosts, and their successors */
+#define SIGN_TRUST_MAX_TRIES                                                                                 \
+    64u /* signatures of one version that are looked at, each a run of gpg: twice all roots,
+                                  * old and new */
+#define SIGN_TRUST_MAX_SIGNATURES 2000u /* framing only */
+
+typedef struct {
+    char *fingerprint; /* normal */
+    int64_t not_after; /* unix seconds; 0: as long as the text */
+} SignIndexKey;
+
+/** SignTrust: one version. */
+typedef struct {
+    char *repo_id; /* UUID in lower case */
+    uint64_t version;
+    int64_t created, expires; /* unix seconds */
+    unsigned threshold;       /* how many of @roots must sign */
+    char **roots;             /* normal fingerprints */
+    GPtrArray *index_keys;    /* (element-type SignIndexKey) at least one */
+    GBytes *text;             /* its exact bytes, as they were parsed; NULL: made here */
+} SignTrust;
+SignTrust *sign_trust_new(void);
+void sign_trust_free(SignTrust *trust);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(SignTrust, sign_trust_free)
+
+/** sign_trust_add_index_key: append a key. */
+void sign_trust_add_index_key(SignTrust *trust, const char *fingerprint, int64_t not_after);
+
+/** sign_trust_has_root, sign_trust_index_key: (nullable) whether @fingerprint is one of them. */
+bool sign_trust_has_root(const SignTrust *trust, const char *fingerprint);
+const SignIndexKey *sign_trust_index_key(const SignTrust *trust, const char *fingerprint);
+
+/** sign_trust_print: (transfer full) its canonical text. */
+char *sign_trust_print(const SignTrust *trust);
+
+/**
+ * sign_trust_parse_one: (transfer full) a text that stands alone; only what sign_trust_print() could have written.
+ * @name: for messages, which have the form "@name:LINE: ..."
+ * Errors: BASE_ERROR_UNTRUSTED
+ */
+SignTrust *sign_trust_parse_one(GBytes *bytes, const char *name, GError **error);
+
+/** sign_trust_parse: (transfer full) (element-type SignTrust) a chain: version 1 and on, all of one repository. */
+GPtrArray *sign_trust_parse(GBytes *bytes, const char *name, GError **error);
+
+typedef struct {
+    uint64_t version; /* of the text that it signs */
+    GBytes *armour;   /* one armoured signature block */
+} SignTrustSignature;
+
+/** sign_trust_parse_signatures: (transfer full) (element-type SignTrustSignature) what trust.sig holds. */
+GPtrArray *sign_trust_parse_signatures(GBytes *bytes, const char *name, GError **error);
+
+/** sign_trust_print_signature: append @armour, a signature of @version, as trust.sig has it. */
+void sign_trust_print_signature(GString *to, uint64_t version, GBytes *armour);
+
+/**
+ * sign_trust_signers: (transfer full) those of @roots whose good signature of @trust's exact bytes is among
+ * @signatures, by every rule of sign_verify_detached(); each once. Stops at @enough.
+ * @keys: public keys, from anywhere
+ */
+GPtrArray *sign_trust_signers(const SignTrust *trust, const GPtrArray *signatures, GBytes *keys,
+                              const char *const *roots, unsigned enough);
+
+/**
+ * sign_trust_check: whether @trust is signed by enough of its own root keys and of @before's.
+ * @before: (nullable) the version before
+ * Errors: BASE_ERROR_UNTRUSTED, which says how many are missing
+ */
+bool sign_trust_check(const SignTrust *trust, const SignTrust *before, const GPtrArray *signatures,
+                      GBytes *keys, const char *name, GError **error);
+
+/**
+ * sign_trust_adopt: the last version of @chain, if it follows from what is believed: from @accepted, through each
+ * version in between, or with no @accepted from @threshold of the pinned @roots. A chain that ends before @accepted,
+ * or has another text in its place, is refused. Whether the last version has expired is for the caller to see.
+ * Returns: borrowed from @chain, or NULL with BASE_ERROR_UNTRUSTED set
+ */
+const SignTrust *sign_trust_adopt(const GPtrArray *chain, const GPtrArray *signatures, GBytes *keys,
+                                  const SignTrust *accepted, const char *const *roots, unsigned threshold,
+                                  const char *name, GError **error);
