@@ -111,23 +111,16 @@ check_dates(const Index *index, PublishCheck *check)
                     "expires within three days; does the timer of 'virt-depot repo sign' run?");
 }
 
-/* check_index: (transfer full) the index of the verified @text. */
+/* check_index: (transfer full) the index of the verified text; @texts with every line that a client would meet. */
 static Index *
-check_index(const PublishRepo *repo, GBytes *text, uint64_t version, PublishCheck *check)
+check_index(const PublishRepo *repo, const StoreText *texts, GBytes *text, uint64_t version,
+            PublishCheck *check)
 {
-    g_autoptr(GPtrArray) problems = NULL;
-    g_autoptr(GError) error = NULL;
-    Index *index = index_parse(text, "index", &problems, &error);
+    Index *index = index_parse(text, "index", NULL, NULL);
 
-    if (index == NULL) {
-        finding_add(check->findings, FINDING_ERROR, "index", 0, "%s", error->message);
+    index_check(texts[INDEX_ASC].content, NULL, "index.asc", true, check->findings);
+    if (index == NULL)
         return NULL;
-    }
-    for (guint i = 0; i < problems->len; i++) {
-        const IndexProblem *problem = g_ptr_array_index(problems, i);
-
-        finding_add(check->findings, FINDING_ERROR, "index", problem->line, "%s", problem->message);
-    }
     if (g_strcmp0(index->repo_id, repo->repo_id) != 0)
         finding_add(check->findings, FINDING_ERROR, "index", 0, "belongs to repository %s, not to %s",
                     index->repo_id != NULL ? index->repo_id : "(none)", repo->repo_id);
@@ -147,15 +140,18 @@ check_texts(PublishRepo *repo, PublishCheck *check, uint64_t *out_version)
         {"index", NULL}, {"index.asc", NULL}, {"index.sig", NULL}, {"keys.asc", NULL}};
     g_autoptr(GError) error = NULL;
     g_autoptr(GBytes) text = NULL;
+    Index *index = NULL;
 
     if (!store_read_texts(repo->store, texts, N_TEXTS, SIGN_MAX_TEXT, out_version, &error))
         finding_add(check->findings, FINDING_ERROR, "current", 0, "%s", error->message);
     else
         text = check_signatures(repo, texts, check);
+    check->is_trusted = text != NULL;
+    if (text != NULL)
+        index = check_index(repo, texts, text, *out_version, check);
     for (size_t i = 0; i < N_TEXTS; i++)
         store_text_clear(&texts[i]);
-    check->is_trusted = text != NULL;
-    return text != NULL ? check_index(repo, text, *out_version, check) : NULL;
+    return index;
 }
 
 /* add_needs_of_history: what the older versions refer to stays, and each should find it. */

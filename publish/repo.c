@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define REPO_FORMAT 1
+#define NOTES "repo.json"
 #define MAX_PRIVATE (64u << 10)     /* repo.json is 200 bytes */
 #define KEY_NAME_LENGTH 16          /* hex digits of the id: unique, and short enough for a socket's path */
 #define LAST_VERSION "last-version" /* in the key's home: what was published last from this host */
@@ -44,7 +45,7 @@ key_home(const char *repo_id)
 static bool
 read_notes(PublishRepo *repo, GError **error)
 {
-    g_autoptr(GBytes) bytes = store_read_private(repo->store, MAX_PRIVATE, error);
+    g_autoptr(GBytes) bytes = store_read_private(repo->store, NOTES, MAX_PRIVATE, error);
     g_autofree char *name = g_strdup_printf("%s: repo.json", store_location(repo->store));
     g_autoptr(Json) json = NULL;
     const char *text, *repo_id, *fingerprint;
@@ -80,7 +81,7 @@ write_notes(PublishRepo *repo, GError **error)
     json_set_text(json, "repo_id", repo->repo_id);
     json_set_text(json, "fingerprint", repo->fingerprint);
     text = json_print(json);
-    return store_write_private(repo->store, text, strlen(text), error);
+    return store_write_private(repo->store, NOTES, text, strlen(text), error);
 }
 
 PublishRepo *

@@ -2,6 +2,7 @@
 /* virt-depot repo remove: images out of the index. Their blobs stay until a prune: clients may hold the older index. */
 #include "base/cli.h"
 #include "publish/publish.h"
+#include "publish/retired.h"
 #include "publish/show.h"
 
 #include <stdio.h>
@@ -106,6 +107,9 @@ run(int argc, char **argv, GError **error)
         if (!choose(index, argv[i], chosen, error))
             return false;
     removed = take_out(index, chosen);
+    /* Remembered first: a revision too many in the notes does no harm. */
+    if (!option_dry_run && !publish_retired_add(repo->store, removed, error))
+        return false;
     if (!option_dry_run && !publish_repo_write(repo, index, (unsigned)option_valid_days, error))
         return false;
     print_removed(repo, index, removed);

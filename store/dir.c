@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #define PRIVATE_DIR ".virt-depot"
-#define PRIVATE_FILE PRIVATE_DIR "/repo.json"
 #define LOCK_NAME ".lock"
 
 static bool
@@ -178,17 +177,17 @@ store_unlock(Store *store)
 }
 
 GBytes *
-store_read_private(Store *store, size_t max_bytes, GError **error)
+store_read_private(Store *store, const char *name, size_t max_bytes, GError **error)
 {
-    g_autofree char *path = store_path(store, PRIVATE_FILE);
+    g_autofree char *path = g_build_filename(store->dir, PRIVATE_DIR, name, NULL);
 
     return file_read(path, max_bytes, error);
 }
 
 bool
-store_write_private(Store *store, const void *data, size_t size, GError **error)
+store_write_private(Store *store, const char *name, const void *data, size_t size, GError **error)
 {
-    g_autofree char *path = store_path(store, PRIVATE_FILE);
+    g_autofree char *path = g_build_filename(store->dir, PRIVATE_DIR, name, NULL);
     g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "private");
     g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
 

@@ -123,9 +123,9 @@ bool store_remove_blob(Store *store, const char *path, GError **error);
  */
 bool store_check_links(Store *store, bool fix, GPtrArray **out_broken, GError **error);
 
-/** store_read_private: (transfer full) the publisher's own notes on the repository, never served; NULL with
+/** store_read_private: (transfer full) the file @name of the publisher's own notes, never served; NULL with
  * NOT_FOUND where there are none. */
-GBytes *store_read_private(Store *store, size_t max_bytes, GError **error);
+GBytes *store_read_private(Store *store, const char *name, size_t max_bytes, GError **error);
 
-/** store_write_private: replace them. The lock must be held. */
-bool store_write_private(Store *store, const void *data, size_t size, GError **error);
+/** store_write_private: replace it. The lock must be held. */
+bool store_write_private(Store *store, const char *name, const void *data, size_t size, GError **error);

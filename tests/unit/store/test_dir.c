@@ -100,16 +100,16 @@ static void
 private_notes_are_kept_and_private(void **state)
 {
     g_autoptr(Store) store = store_create(*state, NULL);
-    g_autofree char *path = g_build_filename(*state, ".virt-depot/repo.json", NULL);
+    g_autofree char *path = g_build_filename(*state, ".virt-depot/notes.json", NULL);
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GError) error = NULL;
     struct stat info;
 
-    assert_null(store_read_private(store, 100, &error));
+    assert_null(store_read_private(store, "notes.json", 100, &error));
     assert_int_equal(error->code, BASE_ERROR_NOT_FOUND);
-    assert_true(store_write_private(store, "one", 3, NULL));
-    assert_true(store_write_private(store, "two", 3, NULL));
-    bytes = store_read_private(store, 100, NULL);
+    assert_true(store_write_private(store, "notes.json", "one", 3, NULL));
+    assert_true(store_write_private(store, "notes.json", "two", 3, NULL));
+    bytes = store_read_private(store, "notes.json", 100, NULL);
     assert_memory_equal(g_bytes_get_data(bytes, NULL), "two", 3);
     assert_int_equal(stat(path, &info), 0);
     assert_int_equal(info.st_mode & 0777, 0600);
