@@ -126,3 +126,14 @@ json_at(const Json *array, size_t index)
 {
     return json_array_get(array, index);
 }
+
+const char **
+json_keys(const Json *object)
+{
+    const char **keys = g_new0(const char *, json_object_size(object) + 1), **at = keys;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)object, key, value) *at++ = key;
+    return keys;
+}

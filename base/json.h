@@ -37,3 +37,7 @@ bool json_get_flag(const Json *object, const char *key, bool fallback);
 const Json *json_get(const Json *object, const char *key);
 size_t json_length(const Json *array);
 const Json *json_at(const Json *array, size_t index);
+
+/** json_keys: (transfer container) the names in @object in the order of the document, NULL-terminated; borrowed from it.
+ * Empty where it is no object. */
+const char **json_keys(const Json *object);

@@ -25,7 +25,7 @@ typedef struct {
     const IndexEntry *entry;
 } Match;
 
-/* Name before alias, usable before refused, then the highest revision; the first source of equals. */
+/* Name before alias, usable before refused, then priority, then the highest revision; the first source of equals. */
 static bool
 is_better(const Match *match, const Match *best, const char *name)
 {
@@ -40,6 +40,8 @@ is_better(const Match *match, const Match *best, const char *name)
         return is_named;
     if (is_usable != best_usable)
         return is_usable;
+    if (match->catalogue->source->priority != best->catalogue->source->priority)
+        return match->catalogue->source->priority > best->catalogue->source->priority;
     return match->entry->revision > best->entry->revision;
 }
 

@@ -40,7 +40,7 @@ use_record(const char *source, const char *name, const char *arch, GPtrArray *wa
 static FetchImage *
 find_and_pull(const char *ref, const char *source, const char *arch, GPtrArray *warnings, GError **error)
 {
-    g_autoptr(GPtrArray) catalogues = catalogue_open_all(source, false, warnings, error);
+    g_autoptr(GPtrArray) catalogues = catalogue_open_all(source, CATALOGUE_ASK, warnings, error);
     const Catalogue *catalogue;
     const IndexEntry *entry;
 

@@ -61,6 +61,21 @@ record_read(const char *path, char **out_source, char **out_repo_id)
     return index_entry_copy(g_ptr_array_index(index->entries, 0));
 }
 
+uint64_t
+record_size(const char *source, const IndexEntry *entry)
+{
+    g_auto(CacheKey) key = {0};
+    g_autofree char *folder = records_folder(), *leaf = NULL, *path = NULL, *found = NULL, *repo_id = NULL;
+    g_autoptr(IndexEntry) recorded = NULL;
+
+    if (!cache_key_init(&key, entry, NULL))
+        return 0;
+    leaf = g_strdup_printf("%s.%s.json", key.id, source);
+    path = g_build_filename(folder, leaf, NULL);
+    recorded = record_read(path, &found, &repo_id);
+    return recorded == NULL ? 0 : recorded->size;
+}
+
 static bool
 is_cached(const IndexEntry *entry)
 {

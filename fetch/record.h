@@ -16,6 +16,9 @@ typedef struct {
 /** record_write: @entry of @owner was verified and is in the cache. */
 bool record_write(const CacheKey *key, const RecordOwner *owner, const IndexEntry *entry, GError **error);
 
+/** record_size: the virtual size of the image of @entry, if it was pulled from @source; 0 else. */
+uint64_t record_size(const char *source, const IndexEntry *entry);
+
 /** record_revision: the highest recorded revision of @entry's name and architecture of @owner; 0 for none. */
 uint64_t record_revision(const RecordOwner *owner, const IndexEntry *entry);
 

@@ -47,7 +47,7 @@ show_entry_json(const Source *source, const IndexEntry *entry)
     json_set_text(json, "source", source->name);
     json_set_number(json, "revision", (int64_t)entry->revision);
     json_set_text(json, "osinfo", entry->osinfo);
-    json_set_number(json, "size", (int64_t)entry->size);
+    set_optional_number(json, "size", entry->size);
     set_optional_number(json, "compressed_size", entry->compressed_size);
     json_set_text(json, "format", entry->format);
     json_set_text(json, "file", entry->file);

@@ -4,13 +4,16 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "fetch/access.h"
 #include "fetch/cache.h"
 #include "net/net.h"
 #include "sign/sign.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define MAX_SIGNATURE (64u << 10) /* one signature is below 1 KB */
+#define FACTS "facts.json"        /* written last: its time is that of the whole */
 #define MAX_FACTS (64u << 10)
 
 void
@@ -24,13 +27,15 @@ texts_clear(Texts *texts)
 
 /* One file, or what is known of it where the server says that it has not changed. */
 static bool
-fetch_one(const char *url, size_t max_bytes, GBytes *known, const char *known_etag, GBytes **out_body,
-          char **out_etag, GError **error)
+fetch_one(const Source *source, const char *url, size_t max_bytes, GBytes *known, const char *known_etag,
+          GBytes **out_body, char **out_etag, GError **error)
 {
     g_auto(NetReply) reply = {0};
+    g_auto(NetAccess) access = {0};
     NetLimits limits;
 
-    net_limits_init(&limits);
+    if (!access_init(source, &access, &limits, error))
+        return false;
     if (!net_get(url, max_bytes, known == NULL ? NULL : known_etag, &limits, &reply, error))
         return false;
     *out_body = reply.body != NULL ? g_steal_pointer(&reply.body) : g_bytes_ref(known);
@@ -50,11 +55,11 @@ texts_fetch(const Source *source, TextsKind kind, const Texts *known, Texts *out
     if (known == NULL || (known->signature != NULL) != (kind == TEXTS_DETACHED))
         known = &NOTHING;
     if (kind == TEXTS_DETACHED &&
-        !fetch_one(signature, MAX_SIGNATURE, known->signature, known->signature_etag, &texts.signature,
-                   &texts.signature_etag, error))
+        !fetch_one(source, signature, MAX_SIGNATURE, known->signature, known->signature_etag,
+                   &texts.signature, &texts.signature_etag, error))
         return false;
-    if (!fetch_one(kind == TEXTS_CLEAR ? source->uri : plain, SIGN_MAX_TEXT, known->text, known->text_etag,
-                   &texts.text, &texts.text_etag, error))
+    if (!fetch_one(source, kind == TEXTS_CLEAR ? source->uri : plain, SIGN_MAX_TEXT, known->text,
+                   known->text_etag, &texts.text, &texts.text_etag, error))
         return false;
     *out_texts = texts;
     texts = (Texts){0};
@@ -73,7 +78,7 @@ bool
 texts_load(const Source *source, Texts *out_texts, GError **error)
 {
     g_autofree char *folder = cache_index_folder(source->name);
-    g_autoptr(GBytes) facts_text = load_one(folder, "facts.json", MAX_FACTS, error);
+    g_autoptr(GBytes) facts_text = load_one(folder, FACTS, MAX_FACTS, error);
     g_autoptr(Json) facts = NULL;
     g_auto(Texts) texts = {0};
 
@@ -125,5 +130,14 @@ texts_store(const Source *source, const Texts *texts, GError **error)
                       g_bytes_get_size(texts->signature), error)) &&
            store_one(folder, "index", g_bytes_get_data(texts->text, NULL), g_bytes_get_size(texts->text),
                      error) &&
-           store_one(folder, "facts.json", facts_text, strlen(facts_text), error);
+           store_one(folder, FACTS, facts_text, strlen(facts_text), error);
+}
+
+int64_t
+texts_confirmed_at(const Source *source)
+{
+    g_autofree char *folder = cache_index_folder(source->name), *path = g_build_filename(folder, FACTS, NULL);
+    struct stat status;
+
+    return stat(path, &status) == 0 ? (int64_t)status.st_mtime : 0;
 }

@@ -30,3 +30,6 @@ bool texts_load(const Source *source, Texts *out_texts, GError **error);
 
 /** texts_store: remember them; only what door_open() has let through. */
 bool texts_store(const Source *source, const Texts *texts, GError **error);
+
+/** texts_confirmed_at: when texts_store() was called for this source last, in unix seconds; 0 for never. */
+int64_t texts_confirmed_at(const Source *source);

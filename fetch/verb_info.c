@@ -7,11 +7,13 @@
 #include <stdio.h>
 
 static char *option_arch;
-static gboolean option_json, option_offline;
+static gboolean option_json, option_offline, option_refresh;
 
 static const GOptionEntry OPTIONS[] = {
     {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Architecture instead of this host's", "ARCH"},
     {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline, "From the last indexes, without asking any server",
+     NULL},
+    {"refresh", 0, 0, G_OPTION_ARG_NONE, &option_refresh, "Ask the servers, however recently they were asked",
      NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     G_OPTION_ENTRY_NULL,
@@ -45,7 +47,8 @@ print_plain(const Catalogue *catalogue, const IndexEntry *entry, const FetchImag
 {
     const DoorIndex *opened = &catalogue->opened;
     g_autofree char *revision = g_strdup_printf("%" G_GUINT64_FORMAT, entry->revision);
-    g_autofree char *size = cli_format_size(entry->size);
+    g_autofree char *size =
+        entry->size == 0 ? g_strdup("unknown until it is pulled") : cli_format_size(entry->size);
     g_autofree char *packed = entry->compressed_size == 0 ? NULL : cli_format_size(entry->compressed_size);
     g_autofree char *aliases = entry->aliases == NULL ? NULL : g_strjoinv(" ", entry->aliases);
     g_autofree char *signed_at = cli_format_time(opened->signed_at);
@@ -110,7 +113,11 @@ run(int argc G_GNUC_UNUSED, char **argv, GError **error)
 
     if (!catalogue_split_ref(argv[0], &source, &name, error))
         return false;
-    catalogues = catalogue_open_all(source, option_offline, warnings, error);
+    catalogues = catalogue_open_all(source,
+                                    option_offline   ? CATALOGUE_OFFLINE
+                                    : option_refresh ? CATALOGUE_ASK
+                                                     : CATALOGUE_RECENT,
+                                    warnings, error);
     if (catalogues != NULL)
         entry = catalogue_find(catalogues, argv[0], arch, &catalogue, error);
     show_warnings(warnings, NULL);

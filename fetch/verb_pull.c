@@ -39,7 +39,7 @@ static void
 print_plan(const Wanted *wanted)
 {
     g_autoptr(FetchImage) cached = pull_cached(wanted->catalogue->source->name, wanted->entry);
-    g_autofree char *url = net_url_join(wanted->catalogue->source->uri, wanted->entry->file);
+    g_autofree char *url = net_url_join(wanted->catalogue->uri, wanted->entry->file);
     g_autofree char *size = wanted->entry->compressed_size == 0
                                 ? g_strdup("an unknown size")
                                 : cli_format_size(wanted->entry->compressed_size);
@@ -138,7 +138,7 @@ run(int argc, char **argv, GError **error)
     if (!check_names(argc, argv, error))
         return false;
     source = common_source(argc, argv);
-    catalogues = catalogue_open_all(source, false, warnings, error);
+    catalogues = catalogue_open_all(source, CATALOGUE_ASK, warnings, error);
     is_ok = catalogues != NULL && find_all(argc, argv, catalogues, wanted, error);
     show_warnings(warnings, NULL);
     for (int i = 0; is_ok && i < argc; i++)

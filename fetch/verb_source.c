@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* virt-depot source add, list and remove. */
 #include "base/file.h"
+#include "fetch/access.h"
 #include "fetch/fetch.h"
 #include "fetch/show.h"
 #include "net/net.h"
@@ -9,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static char **option_fingerprints;
-static char *option_key;
-static gboolean option_unsigned, option_json;
+static char **option_fingerprints, **option_mirrors;
+static char *option_key, *option_format, *option_proxy, *option_ca, *option_credential;
+static int option_priority = SOURCE_PRIORITY;
+static gboolean option_unsigned, option_json, option_dry_run;
 
 static const GOptionEntry ADD_OPTIONS[] = {
     {"fingerprint", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_fingerprints,
@@ -19,6 +21,20 @@ static const GOptionEntry ADD_OPTIONS[] = {
     {"key", 0, 0, G_OPTION_ARG_FILENAME, &option_key,
      "Public keys to choose from, instead of the source's keys.asc", "FILE"},
     {"unsigned", 0, 0, G_OPTION_ARG_NONE, &option_unsigned, "Believe the source without any signature", NULL},
+    {"format", 0, 0, G_OPTION_ARG_STRING, &option_format,
+     "What the source serves: native (default) or simplestreams", "FORMAT"},
+    {"priority", 0, 0, G_OPTION_ARG_INT, &option_priority,
+     "Prefer its images to those of sources with a lower number; 50 by default", "N"},
+    {"mirror", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_mirrors,
+     "The same repository elsewhere, for when URL fails or is behind; may be repeated", "URL"},
+    {"proxy", 0, 0, G_OPTION_ARG_STRING, &option_proxy,
+     "A proxy's URL, no, or system: what the environment says, the default", "PROXY"},
+    {"ca", 0, 0, G_OPTION_ARG_FILENAME, &option_ca,
+     "Certificate authorities to trust instead of the system's (PEM)", "FILE"},
+    {"credential", 0, 0, G_OPTION_ARG_STRING, &option_credential,
+     "File with USER:PASSWORD or 'bearer TOKEN', or @NAME of a systemd credential", "FILE"},
+    {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Fetch and verify the index, and store nothing",
+     NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     G_OPTION_ENTRY_NULL,
 };
@@ -34,13 +50,15 @@ static GBytes *
 read_keys(const Source *source, GError **error)
 {
     g_auto(NetReply) reply = {0};
+    g_auto(NetAccess) access = {0};
     g_autofree char *url = NULL;
     NetLimits limits;
 
     if (option_key != NULL)
         return file_read(option_key, SIGN_MAX_KEYS, error);
     url = net_url_join(source->uri, "keys.asc");
-    net_limits_init(&limits);
+    if (!access_init(source, &access, &limits, error))
+        return NULL;
     if (net_get(url, SIGN_MAX_KEYS, NULL, &limits, &reply, error))
         return g_steal_pointer(&reply.body);
     if (g_error_matches(*error, BASE_ERROR, BASE_ERROR_NOT_FOUND))
@@ -75,34 +93,60 @@ take_pins(Source *source, GError **error)
     return true;
 }
 
+static Json *
+list_json(char *const *list)
+{
+    Json *json = json_new_array();
+
+    for (; *list != NULL; list++)
+        json_append_text(json, *list);
+    return json;
+}
+
+/* Everything but secrets, which a source only refers to. */
+static Json *
+source_json(const Source *source)
+{
+    Json *json = json_new_object();
+
+    json_set_text(json, "name", source->name);
+    json_set_text(json, "uri", source->uri);
+    json_set_text(json, "format", source_format_name(source->format));
+    json_set_flag(json, "enabled", source->is_enabled);
+    json_set_number(json, "priority", source->priority);
+    json_set_flag(json, "unsigned", source->is_unsigned);
+    json_set(json, "fingerprints", list_json(source->pins));
+    json_set(json, "roots", list_json(source->roots));
+    json_set_number(json, "threshold", source->threshold);
+    json_set_text(json, "repo_id", source->repo_id);
+    json_set(json, "mirrors", list_json(source->mirrors));
+    json_set_text(json, "proxy", source->proxy);
+    json_set_text(json, "ca", source->ca);
+    json_set_text(json, "credential", source->credential);
+    json_set_number(json, "max_age", source_max_age(source));
+    json_set_text(json, "from", source->is_fallback ? "virt-builder" : "virt-depot");
+    json_set_text(json, "file", source->file);
+    return json;
+}
+
 static void
 report_added(const Catalogue *catalogue)
 {
     const Source *source = catalogue->source;
-    g_autoptr(Json) json = json_new_object();
-    Json *pins = json_new_array();
+    g_autoptr(Json) json = source_json(source);
     guint n = catalogue->opened.index->entries->len;
 
-    for (char **pin = source->pins; *pin != NULL; pin++)
-        json_append_text(pins, *pin);
-    json_set_text(json, "name", source->name);
-    json_set_text(json, "uri", source->uri);
-    json_set_flag(json, "unsigned", source->is_unsigned);
-    json_set(json, "fingerprints", pins);
-    json_set_text(json, "repo_id", source->repo_id);
     json_set_number(json, "images", n);
     if (option_json)
         show_json(json);
     else
-        cli_note("source '%s' added: %u image%s%s", source->name, n, n == 1 ? "" : "s",
-                 source->is_unsigned ? ", not verified by any signature" : "");
+        cli_note("source '%s' %s: %u image%s%s", source->name, option_dry_run ? "would be added" : "added", n,
+                 n == 1 ? "" : "s", source->is_unsigned ? ", not verified by any signature" : "");
 }
 
 static bool
 check_usage(const char *name, GError **error)
 {
-    g_autoptr(Source) existing = NULL;
-
     if (!source_is_name(name))
         return error_set_code(error, BASE_ERROR_USAGE,
                               "'%s': a source's name is letters, digits, '-', '_' and '.', at most 64", name);
@@ -114,11 +158,41 @@ check_usage(const char *name, GError **error)
             "say which key signs this source with --fingerprint: its publisher prints it with "
             "'virt-depot repo init' or 'gpg --show-keys --fingerprint FILE' and should tell it by "
             "another way than the repository itself; --unsigned goes without");
-    existing = source_read(name, NULL);
-    if (existing != NULL)
+    if (source_is_stored(name))
         return error_set_code(error, BASE_ERROR_EXISTS, "source '%s' is there already; remove it first",
                               name);
     return true;
+}
+
+/* What the options say of the place, not of whom to trust. */
+static Source *
+new_source(const char *name, const char *url, GError **error)
+{
+    g_autoptr(Source) source = source_new(name, NULL);
+    guint n = option_mirrors == NULL ? 0 : g_strv_length(option_mirrors);
+
+    if (option_format != NULL && !source_format_parse(option_format, &source->format, error))
+        return NULL;
+    if (option_priority < -SOURCE_MAX_PRIORITY || option_priority > SOURCE_MAX_PRIORITY) {
+        error_set_code(error, BASE_ERROR_USAGE, "--priority: from %d to %d", -SOURCE_MAX_PRIORITY,
+                       SOURCE_MAX_PRIORITY);
+        return NULL;
+    }
+    source->priority = option_priority;
+    source->uri = source_normal_uri(url, source->format, error);
+    if (source->uri == NULL)
+        return NULL;
+    g_strfreev(source->mirrors);
+    source->mirrors = g_new0(char *, n + 1);
+    for (guint i = 0; i < n; i++)
+        if ((source->mirrors[i] = source_normal_uri(option_mirrors[i], source->format, error)) == NULL)
+            return NULL;
+    source->proxy = g_strcmp0(option_proxy, "system") == 0 ? NULL : g_strdup(option_proxy);
+    source->ca = option_ca == NULL ? NULL : g_canonicalize_filename(option_ca, NULL);
+    if (option_credential != NULL)
+        source->credential = *option_credential == '@' ? g_strdup(option_credential)
+                                                       : g_canonicalize_filename(option_credential, NULL);
+    return source_check_access(source, error) ? g_steal_pointer(&source) : NULL;
 }
 
 static bool
@@ -127,16 +201,14 @@ run_add(int argc G_GNUC_UNUSED, char **argv, GError **error)
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) owner = g_ptr_array_new_with_free_func((GDestroyNotify)catalogue_free);
     g_autoptr(Source) source = NULL;
-    g_autofree char *uri = NULL;
     Catalogue *catalogue;
 
-    if (!check_usage(argv[0], error) || (uri = source_normal_uri(argv[1], error)) == NULL)
+    if (!check_usage(argv[0], error) || (source = new_source(argv[0], argv[1], error)) == NULL)
         return false;
-    source = source_new(argv[0], uri);
     source->is_unsigned = option_unsigned;
     if (!option_unsigned && !take_pins(source, error))
         return false;
-    catalogue = catalogue_open(g_steal_pointer(&source), false, warnings);
+    catalogue = catalogue_open(g_steal_pointer(&source), CATALOGUE_ASK, warnings);
     g_ptr_array_add(owner, catalogue);
     if (catalogue->failure != NULL || catalogue->refusal != NULL) {
         g_propagate_error(error,
@@ -144,28 +216,45 @@ run_add(int argc G_GNUC_UNUSED, char **argv, GError **error)
         return false;
     }
     catalogue->source->repo_id = g_strdup(catalogue->opened.index->repo_id);
-    if (!source_write(catalogue->source, error))
+    if (!option_dry_run && !source_write(catalogue->source, error))
         return false;
     show_warnings(warnings, NULL);
     report_added(catalogue);
     return true;
 }
 
+static char *
+remarks(const Source *source)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!source->is_enabled)
+        g_string_append(text, "disabled ");
+    if (source->format == SOURCE_STREAMS)
+        g_string_append(text, "simplestreams ");
+    if (source->is_fallback)
+        g_string_append_printf(text, "from %s ", source->file);
+    return g_strchomp(g_strdup(text->len == 0 ? "-" : text->str));
+}
+
 static void
 add_row(GPtrArray *rows, const Source *source)
 {
-    char **row = g_new0(char *, 4);
+    char **row = g_new0(char *, 6);
 
     row[0] = g_strdup(source->name);
-    row[1] = source->is_unsigned ? g_strdup("(unsigned)") : g_strjoinv(" ", source->pins);
+    row[1] = source->is_unsigned ? g_strdup("(unsigned)")
+                                 : g_strjoinv(" ", *source->pins != NULL ? source->pins : source->roots);
     row[2] = g_strdup(source->uri);
+    row[3] = g_strdup_printf("%d", source->priority);
+    row[4] = remarks(source);
     g_ptr_array_add(rows, row);
 }
 
 static bool
 run_list(int argc G_GNUC_UNUSED, char **argv G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
 {
-    static const char *const HEADING[] = {"NAME", "FINGERPRINT", "URL", NULL};
+    static const char *const HEADING[] = {"NAME", "FINGERPRINT", "URL", "PRIORITY", "REMARKS", NULL};
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GPtrArray) sources = source_read_all(warnings);
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
@@ -173,17 +262,9 @@ run_list(int argc G_GNUC_UNUSED, char **argv G_GNUC_UNUSED, GError **error G_GNU
 
     for (guint i = 0; i < sources->len; i++) {
         const Source *source = g_ptr_array_index(sources, i);
-        Json *json = json_new_object(), *pins = json_new_array();
 
         add_row(rows, source);
-        for (char **pin = source->pins; *pin != NULL; pin++)
-            json_append_text(pins, *pin);
-        json_set_text(json, "name", source->name);
-        json_set_text(json, "uri", source->uri);
-        json_set_flag(json, "unsigned", source->is_unsigned);
-        json_set(json, "fingerprints", pins);
-        json_set_text(json, "repo_id", source->repo_id);
-        json_append(list, json);
+        json_append(list, source_json(source));
     }
     show_warnings(warnings, NULL);
     if (option_json)
@@ -205,7 +286,8 @@ const Verb FETCH_VERB_SOURCE_ADD = {
     .summary = "Pull images from a repository from now on",
     .description =
         "URL is the folder of a virt-depot or virt-builder repository (http, https, file or a path), or its\n"
-        "index.asc. The index is fetched and verified once before the source is stored.",
+        "index.asc; with --format simplestreams the folder that holds streams/. The index is fetched and "
+        "verified once before the source is stored.",
     .options = ADD_OPTIONS,
     .min_arguments = 2,
     .max_arguments = 2,

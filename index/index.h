@@ -42,7 +42,7 @@ typedef struct {
     char *sha256;
     uint64_t revision;        /* 1 where absent */
     char *format;             /* "raw", "qcow2" or NULL */
-    uint64_t size;            /* virtual size */
+    uint64_t size;            /* virtual size; 0: unknown until it was pulled (simplestreams alone) */
     uint64_t compressed_size; /* 0: not stated */
     char *expand;
     char *lvexpand;
@@ -143,6 +143,30 @@ void index_entry_set_extension(IndexEntry *entry, const char *key, const char *v
  * there is one in; else the default note, else any.
  */
 const char *index_entry_note(const IndexEntry *entry, const char *const *languages);
+
+#define INDEX_MAX_STREAMS_BYTES                                                                              \
+    (16u << 20)                     /* of one file; the largest of Ubuntu and linuxcontainers have 4 MB */
+#define INDEX_MAX_STREAMS_FILES 32u /* of products; real ones have 1 to 4 with images */
+#define INDEX_MAX_STREAMS_PRODUCTS 20000u /* of one file */
+
+/**
+ * index_streams_paths: (transfer full) the product files with images that a simplestreams index names, relative to the
+ * folder that holds streams/.
+ * @text: streams/v1/index.json, or the signed text of index.sjson; at most INDEX_MAX_STREAMS_BYTES
+ * Errors: not JSON, not an index, more than INDEX_MAX_STREAMS_FILES, a path that leaves the folder
+ * Source: https://canonical-simplestreams.readthedocs-hosted.com/, and what incus and Ubuntu serve
+ */
+char **index_streams_paths(GBytes *text, const char *source, GError **error);
+
+/**
+ * index_streams_add: the images of a file of products into @index: of each product the newest version that has a disk
+ * image. An entry's name is made of what the product says of itself, pubname and aliases are aliases; @size is 0, since
+ * the format does not state it; @file is relative to the folder that holds streams/; extension fields x_product and
+ * x_version say where it comes from.
+ * @problems: (element-type IndexProblem) one per product that is left out though it seems to have an image
+ * Errors: not JSON, not a file of products, more than INDEX_MAX_STREAMS_PRODUCTS
+ */
+bool index_streams_add(GBytes *text, const char *source, Index *index, GPtrArray *problems, GError **error);
 
 #define INDEX_MAX_CONF_BYTES (1u << 20) /* of a repos.d file: some hundred bytes per source in real ones */
 #define INDEX_MAX_CONFS 1000u           /* of one file */

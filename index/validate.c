@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a valid entry is: names, paths, digests and numbers that may be believed, printed and published. */
+#include "index/validate.h"
 #include "base/digest.h"
 #include "index/grammar.h"
-#include "index/index.h"
 
 #include <string.h>
 
@@ -14,8 +14,8 @@ index_is_name(const char *name)
 
 /* Relative, downward, and nothing that a URL parser, a terminal or a log line could take for something else.
  */
-static bool
-check_path(const char *field, const char *path, GError **error)
+bool
+index_path_check(const char *field, const char *path, GError **error)
 {
     g_auto(GStrv) parts = g_strsplit(path, "/", -1);
 
@@ -51,12 +51,10 @@ check_fields(const IndexEntry *entry, GError **error)
         return error_set(error, entry->arch == NULL ? "no field 'arch'" : "bad architecture");
     if (entry->file == NULL)
         return error_set(error, "no field 'file'");
-    if (!check_path("file", entry->file, error))
+    if (!index_path_check("file", entry->file, error))
         return false;
-    if (entry->sig != NULL && !check_path("sig", entry->sig, error))
+    if (entry->sig != NULL && !index_path_check("sig", entry->sig, error))
         return false;
-    if (entry->size == 0)
-        return error_set(error, "no field 'size'");
     if (entry->size > INT64_MAX || entry->compressed_size > INT64_MAX || entry->revision > INT64_MAX)
         return error_set(error, "a number above 2^63-1");
     if (entry->format != NULL && strcmp(entry->format, "raw") != 0 && strcmp(entry->format, "qcow2") != 0)
@@ -68,7 +66,7 @@ check_fields(const IndexEntry *entry, GError **error)
 }
 
 bool
-index_entry_validate(const IndexEntry *entry, GError **error)
+index_entry_check(const IndexEntry *entry, GError **error)
 {
     if (entry->name == NULL || !index_is_name(entry->name))
         return error_set(error,
@@ -80,4 +78,11 @@ index_entry_validate(const IndexEntry *entry, GError **error)
         return false;
     }
     return true;
+}
+
+bool
+index_entry_validate(const IndexEntry *entry, GError **error)
+{
+    return index_entry_check(entry, error) &&
+           (entry->size > 0 || error_set(error, "entry '%s': no field 'size'", entry->name));
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from conftest import run
 
-QUICK = {"VIRT_DEPOT_RETRY_MS": "1", "VIRT_DEPOT_STALL_SECONDS": "1"}
+QUICK = {"VIRT_DEPOT_RETRY_MS": "1", "VIRT_DEPOT_STALL_SECONDS": "1", "VIRT_DEPOT_MAX_AGE": "0"}
 
 
 def wait_for(fact, what, timeout=30):

@@ -73,6 +73,33 @@ test_a_name_means_one_image(void **state G_GNUC_UNUSED)
 }
 
 static void
+test_priority_comes_before_the_revision_and_after_the_name(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        int a, b, c; /* priorities of the sources */
+        const char *ref, *source;
+    } CASES[] = {
+        {50, 50, 50, "deb", "b"}, /* the highest revision */
+        {60, 50, 50, "deb", "a"},   {-1, 50, 50, "deb", "b"},  {-1, -2, 50, "deb", "a"},
+        {50, 50, 90, "deb", "b"},  /* what is refused counts last */
+        {50, 90, 50, "nick", "c"}, /* an alias is no name, whatever its priority */
+        {50, 90, 50, "a/deb", "a"}, {50, 50, 50, "same", "a"}, {50, 51, 50, "same", "b"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autoptr(GPtrArray) catalogues = make_catalogues();
+        const int priorities[] = {CASES[i].a, CASES[i].b, CASES[i].c};
+        const Catalogue *catalogue = NULL;
+
+        for (guint k = 0; k < 3; k++)
+            ((Catalogue *)g_ptr_array_index(catalogues, k))->source->priority = priorities[k];
+        assert_non_null(catalogue_find(catalogues, CASES[i].ref, "x86_64", &catalogue, NULL));
+        if (strcmp(catalogue->source->name, CASES[i].source) != 0)
+            fail_msg("case %zu: %s", i, catalogue->source->name);
+    }
+}
+
+static void
 test_what_may_hide_an_image_is_the_reason_why_it_is_not_found(void **state G_GNUC_UNUSED)
 {
     g_autoptr(GPtrArray) catalogues = make_catalogues();
@@ -117,6 +144,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_name_means_one_image),
+        cmocka_unit_test(test_priority_comes_before_the_revision_and_after_the_name),
         cmocka_unit_test(test_what_may_hide_an_image_is_the_reason_why_it_is_not_found),
         cmocka_unit_test(test_a_reference_is_a_name_or_a_source_and_a_name),
     };

@@ -55,8 +55,26 @@ test_a_stored_source_reads_back(void **state G_GNUC_UNUSED)
     g_strfreev(source->roots);
     source->roots = g_strsplit(PIN " " PIN, " ", -1);
     source->threshold = 2;
+    source->priority = -7;
+    source->max_age = 5;
+    source->format = SOURCE_STREAMS;
+    source->is_enabled = false;
+    g_strfreev(source->mirrors);
+    source->mirrors = g_strsplit("http://m1/ http://m2/", " ", -1);
+    source->proxy = g_strdup("no");
+    source->ca = g_strdup("/ca.pem");
+    source->credential = g_strdup("@name");
     assert_true(source_write(source, NULL));
     read = source_read("src", NULL);
+    assert_int_equal(read->priority, -7);
+    assert_int_equal(source_max_age(read), 5);
+    assert_int_equal(read->format, SOURCE_STREAMS);
+    assert_false(read->is_enabled || read->is_fallback);
+    assert_int_equal(g_strv_length(read->mirrors), 2);
+    assert_string_equal(read->mirrors[1], "http://m2/");
+    assert_string_equal(read->proxy, "no");
+    assert_string_equal(read->ca, "/ca.pem");
+    assert_string_equal(read->credential, "@name");
     assert_int_equal(g_strv_length(read->roots), 2);
     assert_int_equal(read->threshold, 2);
     assert_string_equal(read->uri, source->uri);
@@ -88,6 +106,23 @@ test_files_written_by_hand_are_read_or_refused(void **state)
         {"[source]\nuri=http://h/index.asc\nroots=" PIN "\nthreshold=2\n", false, false},
         {"[source]\nuri=http://h/index.asc\nroots=" PIN "\nthreshold=0\n", false, false},
         {"[source]\nuri=http://h/index.asc\nfingerprints=" PIN "\nthreshold=1\n", false, false},
+#define PLACE "[source]\nunsigned=yes\nuri=http://h/index.asc\n"
+        {PLACE "enabled=no\npriority=-3\nproxy=system\nmax-age=0\n", true, true},
+        {PLACE "mirrors=http://m/index.asc;file:///srv/m/index.asc\n", true, true},
+        {PLACE "mirrors=ftp://m/\n", false, false},
+        {PLACE "enabled=perhaps\n", false, false},
+        {PLACE "priority=high\n", false, false},
+        {PLACE "priority=1.5\n", false, false},
+        {PLACE "max-age=-1\n", false, false},
+        {PLACE "format=tuf\n", false, false},
+        {PLACE "proxy=http://u:p@h/\n", false, false},
+        {PLACE "proxy=yes\n", false, false},
+        {PLACE "ca=ca.pem\n", false, false},
+        {PLACE "credential=user:secret\n", false, false}, /* a secret does not belong here */
+        {PLACE "credential=@../x\n", false, false},
+        {"[source]\nenabled=no\n", true, false},
+        {"[source]\nenabled=yes\n", false, false},
+        {"[other]\nenabled=no\n", false, false},
         {"[source]\nuri=ftp://h/index.asc\nunsigned=yes\n", false, false},
         {"[source]\nunsigned=yes\n", false, false},
         {"uri=x\n", false, false},
@@ -124,9 +159,26 @@ test_what_a_user_types_becomes_the_url_of_the_index(void **state G_GNUC_UNUSED)
         {"ftp://h/", NULL},
         {"", NULL},
     };
+    static const char *const STREAMS[][2] = {
+        {"http://h/r", "http://h/r/"},
+        {"http://h/r//", "http://h/r/"},
+        {"http://h", "http://h/"},
+        {"http://h/r/streams/v1/index.json", "http://h/r/"},
+        {"http://h/r/streams/v1/index.sjson", "http://h/r/"},
+        {"http://h/streams/v1/", "http://h/"},
+        {"/srv/s", "/srv/s/"},
+        {"http://h/r?x", NULL},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(STREAMS); i++) {
+        g_autofree char *uri = source_normal_uri(STREAMS[i][0], SOURCE_STREAMS, NULL);
+
+        if (g_strcmp0(uri, STREAMS[i][1]) != 0)
+            fail_msg("%s: %s", STREAMS[i][0], uri);
+    }
 
     for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
-        g_autofree char *uri = source_normal_uri(CASES[i][0], NULL);
+        g_autofree char *uri = source_normal_uri(CASES[i][0], SOURCE_NATIVE, NULL);
 
         if (g_strcmp0(uri, CASES[i][1]) != 0)
             fail_msg("%s: %s", CASES[i][0], uri);
