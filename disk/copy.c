@@ -105,3 +105,40 @@ disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name, Prog
     *out_kind = DISK_COPY_SPARSE;
     return true;
 }
+
+bool
+disk_spool(int in_fd, const char *in_name, int out_fd, const char *out_name, Progress *progress,
+           GError **error)
+{
+    g_autofree uint8_t *buffer = g_malloc(COPY_BUFFER_BYTES);
+    uint64_t at = 0;
+
+    for (;;) {
+        size_t filled = 0;
+
+        /* A pipe gives 64 KiB at a time: whole buffers keep the pieces that may become holes aligned. */
+        while (filled < COPY_BUFFER_BYTES) {
+            ssize_t n =
+                interrupt_check(error) ? read(in_fd, buffer + filled, COPY_BUFFER_BYTES - filled) : -2;
+
+            if (n == -2)
+                return false;
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n < 0)
+                return error_set_errno(error, "%s: cannot read", in_name);
+            if (n == 0)
+                break;
+            filled += (size_t)n;
+        }
+        if (!disk_sparse_write(out_fd, buffer, filled, at, out_name, error))
+            return false;
+        at += filled;
+        progress_set(progress, at);
+        if (filled < COPY_BUFFER_BYTES)
+            break;
+    }
+    if (ftruncate(out_fd, (off_t)at) < 0)
+        return error_set_errno(error, "%s: cannot set its size", out_name);
+    return true;
+}

@@ -22,6 +22,24 @@ typedef enum { DISK_RAW, DISK_QCOW2 } DiskFormat;
 const char *disk_format_name(DiskFormat format);                  /* "raw", "qcow2" */
 bool disk_format_parse(const char *name, DiskFormat *out_format); /* false for any other name */
 
+/* What is not published as it is, but can be converted to raw. */
+typedef enum {
+    DISK_FOREIGN_NONE,
+    DISK_FOREIGN_VMDK,
+    DISK_FOREIGN_VHDX,
+    DISK_FOREIGN_VPC,
+    DISK_FOREIGN_VDI
+} DiskForeign;
+const char *
+disk_foreign_name(DiskForeign foreign); /* qemu's name of the format: "vmdk", "vhdx", "vpc", "vdi" */
+bool disk_foreign_parse(const char *name, DiskForeign *out_foreign); /* false for any other name */
+
+/**
+ * disk_probe_foreign: which convertible format an open image is in, by its magic; DISK_FOREIGN_NONE for any other. Only
+ * files that are whole by themselves pass: a VMDK that is or names other files, or has a parent, is an error.
+ */
+bool disk_probe_foreign(int fd, const char *name, DiskForeign *out_foreign, GError **error);
+
 typedef struct {
     DiskFormat format;
     uint64_t virtual_size; /* bytes */
@@ -165,6 +183,13 @@ bool disk_can_reflink(const char *from_dir, const char *to_dir);
  */
 bool disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name, Progress *progress,
                DiskCopyKind *out_kind, GError **error);
+
+/**
+ * disk_spool: all that comes from the pipe or file @in_fd, from its position on, into the empty file @out_fd; zeroes become
+ * holes.
+ */
+bool disk_spool(int in_fd, const char *in_name, int out_fd, const char *out_name, Progress *progress,
+                GError **error);
 
 /**
  * disk_overlay_create: write an empty qcow2 v3 overlay (64 KiB clusters, extended L2) to the new file @path,

@@ -27,3 +27,12 @@
  */
 bool disk_header_parse(const uint8_t *data, size_t size, uint64_t file_size, const char *name,
                        DiskInfo *out_info, GError **error);
+
+/** disk_foreign_detect: the convertible format whose magic @data starts with. Pure. */
+DiskForeign disk_foreign_detect(const uint8_t *data, size_t size);
+
+/**
+ * disk_vmdk_check: whether the VMDK that starts with @data, min(DISK_HEADER_BYTES, its size) bytes, is one file that stands
+ * alone: a sparse extent with its description inside, which names no parent and no further extent. Pure.
+ */
+bool disk_vmdk_check(const uint8_t *data, size_t size, const char *name, GError **error);

@@ -39,6 +39,7 @@ typedef struct {
     char *distro; /* "debian" */
     int major, minor;
     char *product;         /* "Debian GNU/Linux 12 (bookworm)", as os-release(5) has it, else libguestfs */
+    char *version;         /* "12", "9.4": os-release's VERSION_ID, else libguestfs's numbers */
     char *osinfo;          /* "debian12" */
     char *arch;            /* "x86_64" */
     char *root;            /* "/dev/sda1" or "/dev/vg/root" */
@@ -47,9 +48,11 @@ typedef struct {
     char *lvexpand;        /* the logical volume that grows after it, "/dev/vg/root" */
     char *package_manager; /* "apt" */
     char *hostname;        /* what /etc/hostname says */
+    char *firmware;        /* what it can boot from: "bios", "uefi", "bios,uefi" */
     bool has_cloud_init;
-    bool has_selinux;  /* enforcing or permissive: new files need labels */
-    GPtrArray *mounts; /* (element-type GuestMount) in the order to mount them */
+    bool has_selinux;    /* enforcing or permissive: new files need labels */
+    GPtrArray *mounts;   /* (element-type GuestMount) in the order to mount them */
+    GPtrArray *packages; /* (element-type GuestPackage) (nullable): not asked for, or none known */
 } GuestInfo;
 typedef struct {
     char *device; /* "/dev/sda1" */
@@ -58,13 +61,38 @@ typedef struct {
 void guest_info_free(GuestInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestInfo, guest_info_free)
 
+#define GUEST_MAX_PACKAGES 100000u /* all of Debian has 65,000 */
+
+/** GuestPackage: one installed package. Strings are NULL where not known. */
+typedef struct {
+    char *name;
+    char *version; /* as the package manager writes it: "1:2.38-5", "5.1.8-6.el9" */
+    char *arch;    /* the package manager's word: "amd64" */
+    char *source;  /* the source package */
+    char *vendor;
+} GuestPackage;
+void guest_package_free(GuestPackage *package);
+
+/** GuestSubject: a disk to look into, and what was found: @info or @error, both owned. */
+typedef struct {
+    const char *path;
+    DiskFormat format;
+    GuestInfo *info;
+    GError *error;
+} GuestSubject;
+void guest_subject_clear(GuestSubject *subject);
+
 /**
- * guest_inspect: look into the disk read-only. Exactly one operating system must be found.
+ * guest_inspect: look into @n disks read-only; on each exactly one operating system must be found. Disks that cannot be
+ * taken for one another share an appliance launch, up to 24 of them; those with LVM, or with a file system that another
+ * one has too, get one of their own.
  * @accel: as given on the command line; AUTO probes
+ * @want_packages: list what is installed, too
  * @out_reason: (transfer full) (nullable): why the appliance runs without KVM, as guest_accel_probe() has it
+ * Returns: false with @error where nothing could be inspected at all (Ctrl-C); else each subject has its own result
  */
-GuestInfo *guest_inspect(const char *path, DiskFormat format, GuestAccel accel, char **out_reason,
-                         GError **error);
+bool guest_inspect(GuestSubject *subjects, unsigned n, GuestAccel accel, bool want_packages,
+                   char **out_reason, GError **error);
 
 /* ---- edits ---- */
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The GuestInfo record: its mounts and its end. */
+/* The records of what is inside a guest: mounts, packages, and their end. */
 #include "guest/layout.h"
 
 #include <string.h>
@@ -54,7 +54,28 @@ guest_info_free(GuestInfo *info)
     g_free(info->expand);
     g_free(info->lvexpand);
     g_free(info->package_manager);
+    g_free(info->version);
     g_free(info->hostname);
+    g_free(info->firmware);
     g_clear_pointer(&info->mounts, g_ptr_array_unref);
+    g_clear_pointer(&info->packages, g_ptr_array_unref);
     g_free(info);
+}
+
+void
+guest_package_free(GuestPackage *package)
+{
+    g_free(package->name);
+    g_free(package->version);
+    g_free(package->arch);
+    g_free(package->source);
+    g_free(package->vendor);
+    g_free(package);
+}
+
+void
+guest_subject_clear(GuestSubject *subject)
+{
+    g_clear_pointer(&subject->info, guest_info_free);
+    g_clear_error(&subject->error);
 }

@@ -4,17 +4,26 @@
 
 #include <string.h>
 
+#define REFERENCE_PREFIX "blobs/sha512/"
+#define SIZE_SUFFIX "_size"
+
 static bool
 is_same_image(const IndexEntry *entry, const char *name, const char *arch)
 {
     return g_str_equal(entry->name, name) && g_strcmp0(index_normal_arch(entry->arch), arch) == 0;
 }
 
-static IndexEntry *
-lookup(const Index *index, const char *name, const char *arch)
+void
+publish_blob_clear(PublishBlob *blob)
+{
+    g_clear_pointer(&blob->path, g_free);
+}
+
+const IndexEntry *
+publish_entry_lookup(const Index *index, const char *name, const char *arch)
 {
     for (guint i = 0; i < index->entries->len; i++) {
-        IndexEntry *entry = g_ptr_array_index(index->entries, i);
+        const IndexEntry *entry = g_ptr_array_index(index->entries, i);
 
         if (is_same_image(entry, name, arch))
             return entry;
@@ -89,9 +98,67 @@ choose_revision(const IndexEntry *old, const PublishWish *wish, const char *sha5
     return true;
 }
 
+/* drop_references: blobs that describe other content than the one that is published now, and their sizes. */
+static void
+drop_references(IndexEntry *entry)
+{
+    for (guint i = entry->extensions->len; i-- > 0;) {
+        const IndexField *field = g_ptr_array_index(entry->extensions, i);
+        g_autofree char *key = NULL, *size_key = NULL;
+
+        if (field->subkey != NULL || !g_str_has_prefix(field->value, REFERENCE_PREFIX))
+            continue;
+        key = g_strdup(field->key);
+        size_key = g_strconcat(key, SIZE_SUFFIX, NULL);
+        index_entry_set_extension(entry, key, NULL);
+        index_entry_set_extension(entry, size_key, NULL);
+        i = entry->extensions->len; /* two fields are gone: start again */
+    }
+}
+
+static void
+set_reference(IndexEntry *entry, const char *key, const PublishBlob *blob)
+{
+    g_autofree char *size_key = g_strconcat(key, SIZE_SUFFIX, NULL);
+    g_autofree char *size = NULL;
+
+    if (blob == NULL)
+        return;
+    size = g_strdup_printf("%" G_GUINT64_FORMAT, blob->size);
+    index_entry_set_extension(entry, key, blob->path);
+    index_entry_set_extension(entry, size_key, size);
+}
+
+static void
+set_extension(IndexEntry *entry, const char *key, const char *wished, const char *found)
+{
+    const char *text = wished != NULL ? wished : found;
+
+    if (text != NULL)
+        index_entry_set_extension(entry, key, text);
+}
+
+/* describe_guest: what libguestfs found and virt-builder has no field for. */
+static void
+describe_guest(IndexEntry *entry, const PublishWish *wish, const GuestInfo *guest)
+{
+    static const GuestInfo NOTHING;
+    const GuestInfo *found = guest != NULL ? guest : &NOTHING;
+
+    set_extension(entry, "x_os", wish->os, found->distro);
+    set_extension(entry, "x_os_version", wish->os_version, found->version);
+    set_extension(entry, "x_root", wish->root, found->root);
+    set_extension(entry, "x_root_fs", wish->root_fs, found->root_fs);
+    set_extension(entry, "x_firmware", wish->firmware, found->firmware);
+}
+
 static void
 describe_file(IndexEntry *entry, const PublishFile *file)
 {
+    if (file->sha512 == NULL || g_strcmp0(entry->sha512, file->sha512) != 0)
+        drop_references(entry);
+    set_reference(entry, PUBLISH_MANIFEST, file->manifest);
+    set_reference(entry, PUBLISH_PACKAGES, file->packages);
     set_text(&entry->file, file->file, NULL);
     set_text(&entry->sha512, file->sha512, NULL);
     g_clear_pointer(&entry->sha256, g_free);
@@ -106,7 +173,7 @@ publish_entry_new(const Index *index, const PublishWish *wish, const GuestInfo *
                   const PublishFile *file, GError **error)
 {
     const char *arch = publish_entry_arch(wish, guest, error);
-    const IndexEntry *old = arch != NULL ? lookup(index, wish->name, arch) : NULL;
+    const IndexEntry *old = arch != NULL ? publish_entry_lookup(index, wish->name, arch) : NULL;
     g_autoptr(IndexEntry) entry = old != NULL ? index_entry_copy(old) : index_entry_new();
 
     if (arch == NULL || !check_alias(index, wish->name, error) ||
@@ -122,12 +189,29 @@ publish_entry_new(const Index *index, const PublishWish *wish, const GuestInfo *
     }
     set_text(&entry->expand, wish->expand, guest != NULL ? guest->expand : NULL);
     set_text(&entry->lvexpand, wish->lvexpand, guest != NULL ? guest->lvexpand : NULL);
+    describe_guest(entry, wish, guest);
     set_note(entry, wish->notes);
     entry->is_hidden = wish->is_hidden;
     describe_file(entry, file);
+    if (wish->drop_packages) {
+        index_entry_set_extension(entry, PUBLISH_PACKAGES, NULL);
+        index_entry_set_extension(entry, PUBLISH_PACKAGES SIZE_SUFFIX, NULL);
+    }
     if (!index_entry_validate(entry, error))
         return NULL;
     return g_steal_pointer(&entry);
+}
+
+bool
+publish_entry_check_room(const Index *index, GError **error)
+{
+    if (index->entries->len <= INDEX_MAX_PRINT_ENTRIES)
+        return true;
+    return error_set(
+        error,
+        "the repository would list %u images, and stock virt-builder cannot read more than %u: remove some "
+        "first, or start another repository",
+        index->entries->len, INDEX_MAX_PRINT_ENTRIES);
 }
 
 void

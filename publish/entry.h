@@ -15,9 +15,25 @@ typedef struct {
     const char *notes;
     const char *expand;
     const char *lvexpand;
+    const char *os, *os_version;
+    const char *root, *root_fs;
+    const char *firmware;
     uint64_t revision;
     bool is_hidden;
+    bool drop_packages; /* leave the list of packages out, even where the same content has one */
 } PublishWish;
+
+/* Our extension fields. A value that starts with "blobs/sha512/" refers to a blob of the repository, which must stay there. */
+#define PUBLISH_MANIFEST "x_manifest"
+#define PUBLISH_PACKAGES "x_packages"
+
+/** PublishBlob: a blob that goes with an image. */
+typedef struct {
+    char *path; /* "blobs/sha512/ab/HEX", owned */
+    uint64_t size;
+} PublishBlob;
+void publish_blob_clear(PublishBlob *blob);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PublishBlob, publish_blob_clear)
 
 /** PublishFile: the published file. Borrowed strings. */
 typedef struct {
@@ -26,6 +42,8 @@ typedef struct {
     DiskFormat format;
     uint64_t virtual_size;
     uint64_t compressed_size;
+    const PublishBlob *manifest; /* (nullable) */
+    const PublishBlob *packages; /* (nullable): none, or the one that the same content has already */
 } PublishFile;
 
 /** publish_entry_arch: the architecture to publish under; borrowed. USAGE where neither source says. */
@@ -33,13 +51,19 @@ const char *publish_entry_arch(const PublishWish *wish, const GuestInfo *guest, 
 
 /**
  * publish_entry_new: the entry that replaces or joins those in @index. What neither the command line nor the
- * inspection says is kept from the entry before, except "hidden". The revision grows by one with the content,
+ * inspection says is kept from the entry before, except "hidden", and what refers to blobs of other content. The revision grows by one with the content,
  * and stays where the content is the same.
  * @guest: (nullable)
  * Errors: USAGE for a name or revision that cannot be
  */
 IndexEntry *publish_entry_new(const Index *index, const PublishWish *wish, const GuestInfo *guest,
                               const PublishFile *file, GError **error);
+
+/** publish_entry_lookup: (nullable) the entry that an image of that name and architecture would replace. Borrowed. */
+const IndexEntry *publish_entry_lookup(const Index *index, const char *name, const char *arch);
+
+/** publish_entry_check_room: whether stock clients can read that many entries. */
+bool publish_entry_check_room(const Index *index, GError **error);
 
 /** publish_entry_put: (transfer full) @entry into @index, in place of the one with its name and architecture.
  */

@@ -201,12 +201,12 @@ def test_wrong_usage_of_init_leaves_no_folder(depot, home):
 def test_images_that_cannot_be_published_are_refused(repo, depot, home, image):
     run("qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "raw", home / "overlay.qcow2")
     run("qemu-img", "create", "-q", "-f", "qcow2", "-o", f"data_file={home}/data.raw", home / "outside.qcow2", "1M")
-    run("qemu-img", "convert", "-O", "vmdk", image, home / "a.vmdk")
+    run("qemu-img", "convert", "-O", "parallels", image, home / "a.hdd")
     run("sh", "-c", 'xz -c < "$0" > "$1"', image, home / "a.xz")
     run("sh", "-c", 'gzip -c < "$0" > "$1"', image, home / "a.gz")
     (home / "empty").write_bytes(b"")
     for name, words in {
-        "overlay.qcow2": "backing file", "outside.qcow2": "another file", "a.vmdk": "a.vmdk", "a.xz": "xz",
+        "overlay.qcow2": "backing file", "outside.qcow2": "another file", "a.hdd": "Parallels", "a.xz": "xz",
         "a.gz": "gzip", "empty": "empty", "absent": "No such file", "keys": "neither a file",
     }.items():
         refused(add(depot, repo.folder, home / name, check=False), 1, words)

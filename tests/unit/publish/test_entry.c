@@ -137,6 +137,99 @@ an_entry_that_clients_could_not_use_is_refused(void **state G_GNUC_UNUSED)
     }
 }
 
+static const char *
+extension(const IndexEntry *entry, const char *key)
+{
+    const char *value = index_entry_extension(entry, key);
+
+    return value != NULL ? value : "(none)";
+}
+
+static void
+what_was_found_goes_into_extension_fields(void **state G_GNUC_UNUSED)
+{
+    GuestInfo guest = {.distro = (char *)"debian",
+                       .version = (char *)"12",
+                       .root = (char *)"/dev/sda1",
+                       .root_fs = (char *)"ext4",
+                       .firmware = (char *)"bios"};
+    PublishWish wish = {.name = "a", .arch = "x86_64", .root_fs = "xfs"};
+    g_autoptr(Index) index = index_new();
+    const IndexEntry *entry = add(index, &wish, &guest, SHA_A);
+
+    assert_string_equal(extension(entry, "x_os"), "debian");
+    assert_string_equal(extension(entry, "x_os_version"), "12");
+    assert_string_equal(extension(entry, "x_root"), "/dev/sda1");
+    assert_string_equal(extension(entry, "x_root_fs"), "xfs");
+    assert_string_equal(extension(entry, "x_firmware"), "bios");
+    wish.root_fs = NULL;
+    wish.firmware = "uefi";
+    entry = add(index, &wish, NULL, SHA_B); /* not looked into: remembered */
+    assert_string_equal(extension(entry, "x_os_version"), "12");
+    assert_string_equal(extension(entry, "x_root_fs"), "xfs");
+    assert_string_equal(extension(entry, "x_firmware"), "uefi");
+}
+
+/* publish: @sha512 with these blobs, either of which may be NULL */
+static const IndexEntry *
+add_with(Index *index, const PublishWish *wish, const char *sha512, const char *manifest,
+         const char *packages)
+{
+    PublishBlob first = {(char *)manifest, 100}, second = {(char *)packages, 200};
+    PublishFile file = file_with(sha512);
+    IndexEntry *entry;
+
+    file.manifest = manifest != NULL ? &first : NULL;
+    file.packages = packages != NULL ? &second : NULL;
+    entry = publish_entry_new(index, wish, NULL, &file, NULL);
+    assert_non_null(entry);
+    publish_entry_put(index, entry);
+    return entry;
+}
+
+static void
+blobs_of_other_content_are_not_referred_to(void **state G_GNUC_UNUSED)
+{
+    PublishWish wish = {.name = "a", .arch = "x86_64"};
+    g_autoptr(Index) index = index_new();
+    IndexEntry *entry = (IndexEntry *)add_with(index, &wish, SHA_A, "blobs/sha512/m1", "blobs/sha512/p1");
+
+    assert_string_equal(extension(entry, "x_manifest"), "blobs/sha512/m1");
+    assert_string_equal(extension(entry, "x_manifest_size"), "100");
+    assert_string_equal(extension(entry, "x_packages_size"), "200");
+    index_entry_set_extension(entry, "x_delta", "blobs/sha512/d1");
+    index_entry_set_extension(entry, "x_delta_size", "300");
+    index_entry_set_extension(entry, "x_color", "blue");
+    entry = (IndexEntry *)add_with(index, &wish, SHA_A, "blobs/sha512/m1", NULL);
+    assert_string_equal(extension(entry, "x_packages"), "blobs/sha512/p1");
+    assert_string_equal(extension(entry, "x_delta"), "blobs/sha512/d1");
+    entry = (IndexEntry *)add_with(index, &wish, SHA_B, "blobs/sha512/m2", NULL);
+    assert_string_equal(extension(entry, "x_manifest"), "blobs/sha512/m2");
+    assert_string_equal(extension(entry, "x_packages"), "(none)");
+    assert_string_equal(extension(entry, "x_packages_size"), "(none)");
+    assert_string_equal(extension(entry, "x_delta"), "(none)");
+    assert_string_equal(extension(entry, "x_delta_size"), "(none)");
+    assert_string_equal(extension(entry, "x_color"), "blue");
+    add_with(index, &wish, SHA_B, "blobs/sha512/m2", "blobs/sha512/p2");
+    wish.drop_packages = true;
+    entry = (IndexEntry *)add_with(index, &wish, SHA_B, "blobs/sha512/m2", NULL);
+    assert_string_equal(extension(entry, "x_packages"), "(none)");
+}
+
+static void
+more_images_than_stock_clients_can_read_have_no_room(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Index) index = index_new();
+    g_autoptr(GError) error = NULL;
+
+    for (unsigned i = 0; i < INDEX_MAX_PRINT_ENTRIES; i++)
+        g_ptr_array_add(index->entries, index_entry_new());
+    assert_true(publish_entry_check_room(index, NULL));
+    g_ptr_array_add(index->entries, index_entry_new());
+    assert_false(publish_entry_check_room(index, &error));
+    assert_non_null(strstr(error->message, "2401 images, and stock virt-builder cannot read more than 2400"));
+}
+
 int
 main(void)
 {
@@ -145,6 +238,9 @@ main(void)
         cmocka_unit_test(what_nobody_says_is_kept_from_the_entry_before),
         cmocka_unit_test(the_revision_grows_with_the_content),
         cmocka_unit_test(an_entry_that_clients_could_not_use_is_refused),
+        cmocka_unit_test(what_was_found_goes_into_extension_fields),
+        cmocka_unit_test(blobs_of_other_content_are_not_referred_to),
+        cmocka_unit_test(more_images_than_stock_clients_can_read_have_no_room),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

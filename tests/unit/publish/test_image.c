@@ -45,13 +45,23 @@ make_raw(const char *dir, const char *name)
     return path;
 }
 
+/* Nothing here needs a copy, so there is no store. */
+static bool
+open_as(PublishImage *image, const char *path, const char *format, GError **error)
+{
+    PublishInput input = {0};
+
+    assert_true(format == NULL || publish_input_parse(format, &input, NULL));
+    return publish_image_open(image, path, &input, NULL, error);
+}
+
 static void
 expect_refused(const char *path, const char *expect)
 {
     g_auto(PublishImage) image = PUBLISH_IMAGE_NONE;
     g_autoptr(GError) error = NULL;
 
-    assert_false(publish_image_open(&image, path, &error));
+    assert_false(open_as(&image, path, NULL, &error));
     if (strstr(error->message, expect) == NULL)
         fail_msg("unexpected message: %s", error->message);
 }
@@ -63,7 +73,7 @@ a_raw_image_is_accepted_until_it_changes(void **state)
     g_auto(PublishImage) image = PUBLISH_IMAGE_NONE;
     g_auto(Fd) fd = -1;
 
-    assert_true(publish_image_open(&image, path, NULL));
+    assert_true(open_as(&image, path, NULL, NULL));
     assert_int_equal(image.info.format, DISK_RAW);
     assert_int_equal(image.info.virtual_size, TEST_BYTES);
     assert_true(publish_image_check_unchanged(&image, NULL));
@@ -78,7 +88,7 @@ an_image_replaced_by_another_file_has_changed(void **state)
     g_autofree char *path = make_raw(*state, "a.raw");
     g_auto(PublishImage) image = PUBLISH_IMAGE_NONE;
 
-    assert_true(publish_image_open(&image, path, NULL));
+    assert_true(open_as(&image, path, NULL, NULL));
     assert_int_equal(unlink(path), 0);
     assert_false(publish_image_check_unchanged(&image, NULL));
     g_free(make_raw(*state, "a.raw"));
@@ -124,6 +134,52 @@ an_image_that_qemu_writes_to_is_refused(void **state)
     expect_refused(path, "a running VM writes to it");
 }
 
+/* A raw image that starts like a qcow2 is an attack on whoever probes it: no option makes it a raw one. */
+static void
+a_format_that_is_not_the_stated_one_is_refused(void **state)
+{
+    g_autofree char *raw = make_raw(*state, "a.raw");
+    g_autofree char *qcow2 = g_build_filename(*state, "b.qcow2", NULL);
+    g_autofree char *vmdk = make_raw(*state, "a.vmdk");
+    const struct {
+        const char *path, *format, *message;
+    } CASES[] = {
+        {raw, "raw", NULL},
+        {raw, "qcow2", "is in raw format, not qcow2"},
+        {raw, "vmdk", "is not in vmdk format"},
+        {qcow2, "qcow2", "needs its backing file"},
+        {qcow2, "vhdx", "is not in vhdx format"},
+        {vmdk, "raw", "unknown VMDK header"},
+    };
+
+    assert_true(disk_overlay_create(qcow2, raw, DISK_RAW, TEST_BYTES, NULL));
+    assert_true(g_file_set_contents(vmdk, "KDMV", 4, NULL));
+    assert_int_equal(truncate(vmdk, TEST_BYTES), 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_auto(PublishImage) image = PUBLISH_IMAGE_NONE;
+        g_autoptr(GError) error = NULL;
+        bool is_open = open_as(&image, CASES[i].path, CASES[i].format, &error);
+
+        if (is_open != (CASES[i].message == NULL) ||
+            (!is_open && strstr(error->message, CASES[i].message) == NULL))
+            fail_msg("case %zu: %s", i, is_open ? "accepted" : error->message);
+    }
+}
+
+static void
+only_known_formats_can_be_stated(void **state G_GNUC_UNUSED)
+{
+    PublishInput input = {0};
+    g_autoptr(GError) error = NULL;
+
+    assert_true(publish_input_parse("vpc", &input, NULL));
+    assert_int_equal(input.foreign, DISK_FOREIGN_VPC);
+    assert_true(publish_input_parse("qcow2", &input, NULL));
+    assert_int_equal(input.format, DISK_QCOW2);
+    assert_false(publish_input_parse("nbd", &input, &error));
+    assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_USAGE));
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -135,6 +191,8 @@ main(void)
         test(an_image_that_needs_another_file_is_refused),
         test(what_is_no_image_is_refused),
         test(an_image_that_qemu_writes_to_is_refused),
+        test(a_format_that_is_not_the_stated_one_is_refused),
+        cmocka_unit_test(only_known_formats_can_be_stated),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

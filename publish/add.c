@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The steps of `repo add`, from files to a signed index. */
+#include "publish/add.h"
+
+#include "base/digest.h"
+#include "base/interrupt.h"
+#include "publish/sbom.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define REFERENCE_PREFIX "blobs/sha512/"
+
+/* ---- items ---- */
+
+PublishItem *
+publish_item_new(const char *name, const char *path)
+{
+    PublishItem *item = g_new0(PublishItem, 1);
+
+    item->name = g_strdup(name);
+    item->path = g_strdup(path);
+    item->image = PUBLISH_IMAGE_NONE;
+    item->previous_fd = -1;
+    item->upload = STORE_UPLOAD_NONE;
+    return item;
+}
+
+/* What only the next step needs goes early: a run may have hundreds of images. */
+static void
+close_image(PublishItem *item)
+{
+    publish_image_clear(&item->image);
+    g_clear_pointer(&item->previous, disk_manifest_free);
+    if (item->previous_fd >= 0)
+        fd_close(fd_steal(&item->previous_fd));
+}
+
+void
+publish_item_free(PublishItem *item)
+{
+    close_image(item);
+    g_free(item->name);
+    g_free(item->path);
+    guest_info_free(item->guest);
+    store_upload_clear(&item->upload);
+    disk_xz_result_clear(&item->result);
+    g_clear_error(&item->error);
+    g_free(item);
+}
+
+void
+publish_item_parse(const char *argument, char **out_name, char **out_path, bool *out_is_named)
+{
+    static const char *const ENDS[] = {".raw", ".img", ".qcow2", ".vmdk", ".vhdx", ".vhd", ".vdi"};
+    const char *equals = strchr(argument, '=');
+    g_autofree char *name = equals != NULL ? g_strndup(argument, (gsize)(equals - argument)) : NULL;
+
+    *out_is_named = name != NULL && index_is_name(name);
+    if (*out_is_named) {
+        *out_name = g_steal_pointer(&name);
+        *out_path = g_strdup(equals + 1);
+        return;
+    }
+    *out_path = g_strdup(argument);
+    *out_name = g_path_get_basename(argument);
+    for (size_t i = 0; i < G_N_ELEMENTS(ENDS); i++) {
+        if (g_str_has_suffix(*out_name, ENDS[i])) {
+            (*out_name)[strlen(*out_name) - strlen(ENDS[i])] = '\0';
+            return;
+        }
+    }
+}
+
+static PublishItem *
+item_at(const PublishAdd *add, guint i)
+{
+    return g_ptr_array_index(add->items, i);
+}
+
+/* ---- opening and looking inside ---- */
+
+bool
+publish_add_open(PublishAdd *add, GError **error)
+{
+    for (guint i = 0; i < add->items->len; i++) {
+        PublishItem *item = item_at(add, i);
+
+        publish_image_open(&item->image, item->path, &add->input, add->repo->store, &item->error);
+        if (!interrupt_check(error))
+            return false;
+    }
+    return true;
+}
+
+bool
+publish_add_inspect(PublishAdd *add, char **out_reason, GError **error)
+{
+    g_autofree GuestSubject *subjects = g_new0(GuestSubject, add->items->len);
+    g_autofree PublishItem **items = g_new0(PublishItem *, add->items->len);
+    unsigned n = 0;
+    bool is_done;
+
+    for (guint i = 0; i < add->items->len; i++) {
+        PublishItem *item = item_at(add, i);
+
+        if (item->error != NULL)
+            continue;
+        subjects[n].path = item->image.disk;
+        subjects[n].format = item->image.info.format;
+        items[n++] = item;
+    }
+    is_done = guest_inspect(subjects, n, add->accel, add->want_sbom, out_reason, error);
+    for (unsigned i = 0; i < n; i++) {
+        items[i]->guest = g_steal_pointer(&subjects[i].info);
+        if (items[i]->guest == NULL && subjects[i].error != NULL) {
+            items[i]->error = g_steal_pointer(&subjects[i].error);
+            g_prefix_error(
+                &items[i]->error,
+                "%s: cannot be inspected (--no-inspect publishes it all the same): ", items[i]->image.path);
+        }
+        guest_subject_clear(&subjects[i]);
+    }
+    return is_done;
+}
+
+/* ---- entries ---- */
+
+static PublishFile
+published_file(const PublishItem *item)
+{
+    return (PublishFile){
+        .file = REFERENCE_PREFIX,
+        .sha512 = item->result.sha512,
+        .format = item->image.info.format,
+        .virtual_size = item->image.info.virtual_size,
+        .compressed_size = item->result.compressed_size,
+    };
+}
+
+/* Two images of one run must not take each other's place. */
+static bool
+check_distinct(const PublishAdd *add, guint until, const IndexEntry *entry, GError **error)
+{
+    for (guint i = 0; i < until; i++) {
+        const IndexEntry *other = item_at(add, i)->entry;
+
+        if (other != NULL && g_str_equal(other->name, entry->name) && g_str_equal(other->arch, entry->arch))
+            return error_set_code(error, BASE_ERROR_USAGE, "two of the images would be '%s' (%s)",
+                                  entry->name, entry->arch);
+    }
+    return true;
+}
+
+/* ---- the revision before ---- */
+
+static GBytes *
+read_blob(int fd, const char *path, GError **error)
+{
+    g_autofree uint8_t *data = NULL;
+    g_autofree char *digest = NULL;
+    uint64_t size;
+
+    if (!fd_size(fd, path, &size, error))
+        return NULL;
+    if (size > DISK_MANIFEST_MAX_BYTES) {
+        error_set(error, "%s: larger than a manifest can be", path);
+        return NULL;
+    }
+    data = g_malloc(size + 1);
+    if (!fd_pread_exact(fd, data, size, 0, path, error))
+        return NULL;
+    digest = digest_bytes(DIGEST_SHA512, data, size);
+    if (!g_str_has_suffix(path, digest)) {
+        error_set(error, "%s: is damaged: it does not match its digest", path);
+        return NULL;
+    }
+    return g_bytes_new_take(g_steal_pointer(&data), size);
+}
+
+/* The manifest's name comes from the signed index and is its digest; the image's blocks are compared with it later. */
+static bool
+find_previous(PublishItem *item, Store *store, const IndexEntry *old, GError **error)
+{
+    const char *path = old != NULL ? index_entry_extension(old, PUBLISH_MANIFEST) : NULL;
+    g_auto(Fd) fd = -1, image = -1;
+    g_autoptr(GBytes) bytes = NULL;
+    g_autoptr(DiskManifest) manifest = NULL;
+
+    if (path == NULL)
+        return true;
+    fd = store_open_blob(store, path, error);
+    bytes = fd >= 0 ? read_blob(fd, path, error) : NULL;
+    if (bytes == NULL)
+        return false;
+    manifest = disk_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    image = manifest != NULL ? store_open_blob(store, old->file, error) : -1;
+    if (image < 0)
+        return false;
+    item->previous = g_steal_pointer(&manifest);
+    item->previous_fd = fd_steal(&image);
+    return true;
+}
+
+bool
+publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GError **error)
+{
+    g_autoptr(Index) index = publish_repo_read(add->repo, error);
+    g_autoptr(GPtrArray) notes = g_ptr_array_new_with_free_func(g_free);
+
+    if (index == NULL)
+        return false;
+    for (guint i = 0; i < add->items->len; i++) {
+        PublishItem *item = item_at(add, i);
+        PublishFile file = published_file(item);
+        g_autoptr(GError) local = NULL;
+        IndexEntry *entry;
+
+        if (item->error != NULL)
+            continue;
+        entry = publish_entry_new(index, &item->wish, item->guest, &file, &item->error);
+        if (entry == NULL)
+            continue;
+        if (!check_distinct(add, i, entry, &item->error)) {
+            index_entry_free(entry);
+            continue;
+        }
+        if (!find_previous(item, add->repo->store, publish_entry_lookup(index, entry->name, entry->arch),
+                           &local))
+            g_ptr_array_add(notes, g_strdup_printf("%s: the revision before cannot be reused: %s", item->name,
+                                                   local->message));
+        item->entry = entry;
+        publish_entry_put(index, entry);
+    }
+    if (!publish_entry_check_room(index, error))
+        return false;
+    *out_index = g_steal_pointer(&index);
+    *out_notes = g_steal_pointer(&notes);
+    return true;
+}
+
+/* ---- blobs ---- */
+
+static bool
+compress(const PublishAdd *add, PublishItem *item, GError **error)
+{
+    Store *store = add->repo->store;
+    g_autofree char *label = g_strdup_printf("compress %s", item->name);
+    g_autoptr(Progress) progress = NULL;
+    DiskXzJob job = {.threads = add->threads, .previous = item->previous, .previous_fd = item->previous_fd};
+    uint64_t size;
+
+    if (!fd_size(item->image.fd, item->image.path, &size, error) ||
+        !store_upload_begin(store, &item->upload, error))
+        return false;
+    progress = progress_new(label, size);
+    job.progress = progress;
+    return disk_xz_compress(item->image.fd, item->image.path, item->upload.fd, store_location(store), &job,
+                            &item->result, error) &&
+           publish_image_check_unchanged(&item->image, error);
+}
+
+bool
+publish_add_compress(PublishAdd *add, GError **error)
+{
+    for (guint i = 0; i < add->items->len; i++) {
+        PublishItem *item = item_at(add, i);
+
+        if (item->error != NULL)
+            continue;
+        if (!compress(add, item, &item->error))
+            store_upload_clear(&item->upload);
+        close_image(item);
+        if (!interrupt_check(error))
+            return false;
+    }
+    return true;
+}
+
+/* A small blob: its path in the repository. */
+static char *
+store_bytes(Store *store, const void *data, size_t size, GError **error)
+{
+    g_auto(StoreUpload) upload = STORE_UPLOAD_NONE;
+    g_autofree char *digest = digest_bytes(DIGEST_SHA512, data, size);
+    char *path = NULL;
+
+    if (!store_upload_begin(store, &upload, error) ||
+        !fd_write_all(upload.fd, data, size, store_location(store), error) ||
+        !store_upload_finish(store, &upload, digest, &path, error))
+        return NULL;
+    return path;
+}
+
+static bool
+store_manifest(Store *store, const DiskManifest *manifest, PublishBlob *out_blob, GError **error)
+{
+    g_autoptr(GBytes) bytes = disk_manifest_print(manifest, error);
+
+    if (bytes == NULL)
+        return false;
+    out_blob->size = g_bytes_get_size(bytes);
+    out_blob->path = store_bytes(store, g_bytes_get_data(bytes, NULL), out_blob->size, error);
+    return out_blob->path != NULL;
+}
+
+/* The same image has its list already, and a new date on it would be a new blob. */
+static bool
+store_sbom(const PublishAdd *add, const PublishItem *item, const IndexEntry *old, const char *arch,
+           PublishBlob *out_blob, GError **error)
+{
+    const PublishSbom sbom = {.name = item->name,
+                              .arch = arch,
+                              .sha512 = item->result.sha512,
+                              .created = g_get_real_time() / G_USEC_PER_SEC,
+                              .guest = item->guest};
+    g_autofree char *text = NULL;
+
+    if (!add->want_sbom || item->guest == NULL || item->guest->packages == NULL)
+        return true;
+    if (old != NULL && g_strcmp0(old->sha512, item->result.sha512) == 0 &&
+        index_entry_extension(old, PUBLISH_PACKAGES) != NULL)
+        return true;
+    text = publish_sbom_print(&sbom);
+    out_blob->size = strlen(text);
+    out_blob->path = store_bytes(add->repo->store, text, out_blob->size, error);
+    return out_blob->path != NULL;
+}
+
+static bool
+finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
+{
+    const char *arch = publish_entry_arch(&item->wish, item->guest, error);
+    const IndexEntry *old = arch != NULL ? publish_entry_lookup(index, item->name, arch) : NULL;
+    g_autofree char *path = NULL;
+    g_auto(PublishBlob) manifest = {0}, packages = {0};
+    PublishFile file = published_file(item);
+    IndexEntry *entry;
+
+    if (arch == NULL ||
+        !store_upload_finish(add->repo->store, &item->upload, item->result.sha512, &path, error) ||
+        !store_manifest(add->repo->store, item->result.manifest, &manifest, error) ||
+        !store_sbom(add, item, old, arch, &packages, error))
+        return false;
+    file.file = path;
+    file.manifest = &manifest;
+    file.packages = packages.path != NULL ? &packages : NULL;
+    entry = publish_entry_new(index, &item->wish, item->guest, &file, error);
+    if (entry == NULL)
+        return false;
+    publish_entry_put(index, entry);
+    item->entry = entry;
+    return true;
+}
+
+bool
+publish_add_finish(PublishAdd *add, Index **out_index, GError **error)
+{
+    g_autoptr(Index) index = publish_repo_read(add->repo, error);
+
+    if (index == NULL)
+        return false;
+    for (guint i = 0; i < add->items->len; i++) {
+        PublishItem *item = item_at(add, i);
+
+        item->entry = NULL;
+        if (item->error != NULL || finish_item(add, item, index, &item->error))
+            continue;
+        if (!add->keep_going || !interrupt_check(NULL)) {
+            g_propagate_error(error, g_steal_pointer(&item->error));
+            return false;
+        }
+    }
+    if (!publish_entry_check_room(index, error) ||
+        !publish_repo_write(add->repo, index, add->valid_days, error))
+        return false;
+    *out_index = g_steal_pointer(&index);
+    return true;
+}
