@@ -6,13 +6,15 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/paths.h"
+#include "publish/trust.h"
 
 #include <string.h>
 
 #define REPO_FORMAT 1
+#define SECONDS_PER_DAY (24 * 60 * 60)
 #define NOTES "repo.json"
-#define MAX_PRIVATE (64u << 10)     /* repo.json is 200 bytes */
-#define KEY_NAME_LENGTH 16          /* hex digits of the id: unique, and short enough for a socket's path */
+#define MAX_PRIVATE (64u << 10) /* repo.json is 200 bytes */
+#define MAX_KEY_NUMBER 999
 #define LAST_VERSION "last-version" /* in the key's home: what was published last from this host */
 
 void
@@ -27,18 +29,13 @@ publish_repo_free(PublishRepo *repo)
     g_free(repo);
 }
 
-/* key_home: from the id alone, so that nothing written in a repository can point to another one's key. */
-static char *
-key_home(const char *repo_id)
+char *
+publish_repo_key_home(const PublishRepo *repo, unsigned number)
 {
-    g_autofree char *keys = path_keys();
-    g_autoptr(GString) name = g_string_new(NULL);
+    g_autofree char *keys = path_keys(), *first = publish_trust_key_name(repo->repo_id);
+    g_autofree char *name = number > 1 ? g_strdup_printf("%s-%u", first, number) : g_strdup(first);
 
-    for (; *repo_id != '\0' && name->len < KEY_NAME_LENGTH; repo_id++) {
-        if (g_ascii_isxdigit(*repo_id))
-            g_string_append_c(name, g_ascii_tolower(*repo_id));
-    }
-    return g_build_filename(keys, name->str, NULL);
+    return g_build_filename(keys, name, NULL);
 }
 
 /* read_notes: repo.json. A fingerprint is there once the key is. */
@@ -49,6 +46,7 @@ read_notes(PublishRepo *repo, GError **error)
     g_autofree char *name = g_strdup_printf("%s: repo.json", store_location(repo->store));
     g_autoptr(Json) json = NULL;
     const char *text, *repo_id, *fingerprint;
+    int64_t number;
     gsize size;
 
     if (bytes == NULL)
@@ -65,9 +63,13 @@ read_notes(PublishRepo *repo, GError **error)
         return error_set(error, "%s: holds no valid repository id", name);
     if (fingerprint != NULL && !sign_is_fingerprint(fingerprint))
         return error_set(error, "%s: holds no valid fingerprint", name);
+    number = json_get_number(json, "key_number", 1);
+    if (number < 1 || number > MAX_KEY_NUMBER)
+        return error_set(error, "%s: holds no valid number of a key", name);
     repo->repo_id = g_strdup(repo_id);
     repo->fingerprint = g_strdup(fingerprint);
-    repo->key_home = key_home(repo_id);
+    repo->key_number = (unsigned)number;
+    repo->key_home = publish_repo_key_home(repo, repo->key_number);
     return true;
 }
 
@@ -80,6 +82,7 @@ write_notes(PublishRepo *repo, GError **error)
     json_set_number(json, "format", REPO_FORMAT);
     json_set_text(json, "repo_id", repo->repo_id);
     json_set_text(json, "fingerprint", repo->fingerprint);
+    json_set_number(json, "key_number", repo->key_number);
     text = json_print(json);
     return store_write_private(repo->store, NOTES, text, strlen(text), error);
 }
@@ -124,18 +127,20 @@ publish_repo_open(const char *location, GError **error)
 /* adopt_or_create_key: a key that a killed run completed is used, as nothing refers to it but this
  * repository. */
 static bool
-adopt_or_create_key(PublishRepo *repo, SignKeyKind kind, const char *user_id, GError **error)
+adopt_or_create_key(PublishRepo *repo, SignKeyKind kind, const char *user_id, const SignSecret *secret,
+                    GError **error)
 {
     g_free(repo->fingerprint);
     if (g_file_test(repo->key_home, G_FILE_TEST_IS_DIR))
         repo->fingerprint = sign_key_fingerprint(repo->key_home, error);
     else
-        repo->fingerprint = sign_key_create(repo->key_home, kind, user_id, 0, NULL, error);
+        repo->fingerprint = sign_key_create(repo->key_home, kind, user_id, 0, secret, error);
     return repo->fingerprint != NULL;
 }
 
 PublishRepo *
-publish_repo_create(const char *location, SignKeyKind kind, const char *user_id, GError **error)
+publish_repo_create(const char *location, SignKeyKind kind, const char *user_id, const SignSecret *secret,
+                    GError **error)
 {
     g_autoptr(PublishRepo) repo = g_new0(PublishRepo, 1);
     g_autoptr(GError) local = NULL;
@@ -149,12 +154,13 @@ publish_repo_create(const char *location, SignKeyKind kind, const char *user_id,
             return NULL;
         }
         repo->repo_id = g_uuid_string_random();
-        repo->key_home = key_home(repo->repo_id);
+        repo->key_number = 1;
+        repo->key_home = publish_repo_key_home(repo, 1);
         /* Before the key: a later run must find the key that this one made. */
         if (!write_notes(repo, error))
             return NULL;
     }
-    if (!adopt_or_create_key(repo, kind, user_id, error) || !write_notes(repo, error))
+    if (!adopt_or_create_key(repo, kind, user_id, secret, error) || !write_notes(repo, error))
         return NULL;
     return g_steal_pointer(&repo);
 }
@@ -214,13 +220,30 @@ parse_clean(GBytes *text, const char *name, GError **error)
     return g_steal_pointer(&index);
 }
 
+/* verify_own: by the present key, or by one of those that it replaced: until the first index that it signs, and for
+ * versions before that one. */
+static SignVerified *
+verify_own(const PublishRepo *repo, GBytes *text, GBytes *signature, const char *name, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    SignVerified *verified = sign_verify_own(repo->key_home, text, signature, name, &problem);
+
+    for (unsigned number = repo->key_number - 1; verified == NULL && number > 0; number--) {
+        g_autofree char *home = publish_repo_key_home(repo, number);
+
+        verified = sign_verify_own(home, text, signature, name, NULL);
+    }
+    if (verified == NULL)
+        g_propagate_error(error, g_steal_pointer(&problem));
+    return verified;
+}
+
 /* open_texts: the index of @name's signature and owner verified. */
 static Index *
 open_texts(PublishRepo *repo, const StoreText *text, const StoreText *signature, const char *name,
            GError **error)
 {
-    g_autoptr(SignVerified) verified =
-        sign_verify_own(repo->key_home, text->content, signature->content, name, error);
+    g_autoptr(SignVerified) verified = verify_own(repo, text->content, signature->content, name, error);
     g_autoptr(Index) index = NULL;
 
     if (verified == NULL) {
@@ -296,33 +319,96 @@ check_as_client(const PublishRepo *repo, const Index *index, GBytes *text, GByte
     return true;
 }
 
-bool
-publish_repo_write(PublishRepo *repo, Index *index, unsigned valid_days, GError **error)
+/* sign_texts: @index as the next version: its text and both signatures. */
+static bool
+sign_texts(const PublishRepo *repo, Index *index, unsigned valid_days, GBytes **out_text, GBytes **out_clear,
+           GBytes **out_detached, GError **error)
 {
-    g_autoptr(GBytes) text = NULL;
-    g_autoptr(GBytes) clear = NULL;
-    g_autoptr(GBytes) detached = NULL;
-    g_autoptr(GBytes) keys = NULL;
     char *printed;
 
     g_free(index->repo_id);
     index->repo_id = g_strdup(repo->repo_id);
     index->version++;
     index->created = g_get_real_time() / G_USEC_PER_SEC;
-    index->expires = index->created + (int64_t)valid_days * 24 * 60 * 60;
+    index->expires = index->created + (int64_t)valid_days * SECONDS_PER_DAY;
     printed = index_print(index, error);
     if (printed == NULL)
         return false;
-    text = g_bytes_new_take(printed, strlen(printed));
-    keys = sign_key_export(repo->key_home, error);
-    if (keys == NULL || !sign_index(repo->key_home, text, valid_days, &clear, &detached, error) ||
-        !check_as_client(repo, index, text, clear, detached, keys, error))
-        return false;
-    {
-        const StoreText texts[] = {
-            {"index", text}, {"index.asc", clear}, {"index.sig", detached}, {"keys.asc", keys}};
+    *out_text = g_bytes_new_take(printed, strlen(printed));
+    return sign_index(repo->key_home, *out_text, valid_days, out_clear, out_detached, error);
+}
 
-        return store_publish(repo->store, index->version, texts, G_N_ELEMENTS(texts), error) &&
-               remember_version(repo, index->version, error);
-    }
+/* publish_texts: as one generation, with the keys and the trust of now. */
+static bool
+publish_texts(PublishRepo *repo, uint64_t version, GBytes *text, GBytes *clear, GBytes *detached,
+              GBytes *keys, const PublishTrust *trust, GError **error)
+{
+    const StoreText texts[] = {{"index", text},    {"index.asc", clear},   {"index.sig", detached},
+                               {"keys.asc", keys}, {"trust", trust->text}, {"trust.sig", trust->signatures}};
+    const size_t n = G_N_ELEMENTS(texts) - (trust->chain == NULL ? 2 : 0);
+
+    return store_publish(repo->store, version, texts, n, error) && remember_version(repo, version, error);
+}
+
+bool
+publish_repo_write(PublishRepo *repo, Index *index, unsigned valid_days, GError **error)
+{
+    g_auto(PublishTrust) trust = {0};
+    g_autoptr(GBytes) text = NULL, clear = NULL, detached = NULL, keys = NULL;
+
+    if (!publish_trust_read(repo, &trust, error) || !publish_trust_names(&trust, repo->fingerprint, error) ||
+        !sign_texts(repo, index, valid_days, &text, &clear, &detached, error))
+        return false;
+    keys = publish_trust_keys(repo, &trust, error);
+    return keys != NULL && check_as_client(repo, index, text, clear, detached, keys, error) &&
+           publish_texts(repo, index->version, text, clear, detached, keys, &trust, error);
+}
+
+bool
+publish_repo_write_keys(PublishRepo *repo, GError **error)
+{
+    StoreText texts[] = {{"index", NULL}, {"index.asc", NULL}, {"index.sig", NULL}};
+    g_auto(PublishTrust) trust = {0};
+    g_autoptr(GBytes) keys = NULL;
+    uint64_t version;
+    bool is_ok = publish_trust_read(repo, &trust, error) &&
+                 (keys = publish_trust_keys(repo, &trust, error)) != NULL &&
+                 store_read_texts(repo->store, texts, G_N_ELEMENTS(texts), SIGN_MAX_TEXT, &version, error) &&
+                 publish_texts(repo, version + 1, texts[0].content, texts[1].content, texts[2].content, keys,
+                               &trust, error);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(texts); i++)
+        store_text_clear(&texts[i]);
+    return is_ok;
+}
+
+char *
+publish_repo_next_key(const PublishRepo *repo, GError **error)
+{
+    g_autofree char *home = publish_repo_key_home(repo, repo->key_number + 1);
+
+    return sign_key_fingerprint(home, error);
+}
+
+bool
+publish_repo_use_next_key(PublishRepo *repo, GError **error)
+{
+    g_autofree char *fingerprint = publish_repo_next_key(repo, error);
+
+    if (fingerprint == NULL)
+        return false;
+    g_free(repo->fingerprint);
+    repo->fingerprint = g_steal_pointer(&fingerprint);
+    repo->key_number++;
+    g_free(repo->key_home);
+    repo->key_home = publish_repo_key_home(repo, repo->key_number);
+    return write_notes(repo, error);
+}
+
+unsigned
+publish_repo_valid_days(const Index *index)
+{
+    int64_t days = (index->expires - index->created + SECONDS_PER_DAY / 2) / SECONDS_PER_DAY;
+
+    return days < 1 || days > PUBLISH_MAX_VALID_DAYS ? PUBLISH_VALID_DAYS : (unsigned)days;
 }

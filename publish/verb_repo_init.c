@@ -11,6 +11,8 @@
 
 static char *option_key_type;
 static char *option_user_id;
+static char *option_passphrase_file;
+static char *option_credential;
 static gboolean option_json;
 
 static const GOptionEntry OPTIONS[] = {
@@ -18,6 +20,10 @@ static const GOptionEntry OPTIONS[] = {
      "ed25519 (default), or rsa for GnuPG 1.4 clients", "TYPE"},
     {"user-id", 0, 0, G_OPTION_ARG_STRING, &option_user_id, "Who the key belongs to: \"Name <address>\"",
      "TEXT"},
+    {"passphrase-file", 0, 0, G_OPTION_ARG_FILENAME, &option_passphrase_file,
+     "Protect the key with the first line of this file, now and whenever it signs", "FILE"},
+    {"credential", 0, 0, G_OPTION_ARG_STRING, &option_credential,
+     "The same with a systemd credential of this name", "NAME"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     G_OPTION_ENTRY_NULL,
 };
@@ -92,11 +98,15 @@ run(int argc G_GNUC_UNUSED, char **argv, GError **error)
     g_autofree char *user_id = choose_user_id(option_user_id, argv[0], error);
     g_autoptr(PublishRepo) repo = NULL;
     g_autoptr(Index) index = index_new();
+    const SignSecret secret = {.file = option_passphrase_file, .credential = option_credential};
     SignKeyKind kind = SIGN_KEY_ED25519;
 
+    if (option_passphrase_file != NULL && option_credential != NULL)
+        return error_set_code(error, BASE_ERROR_USAGE,
+                              "--passphrase-file and --credential exclude each other");
     if (user_id == NULL || !parse_key_type(option_key_type, &kind, error))
         return false;
-    repo = publish_repo_create(argv[0], kind, user_id, error);
+    repo = publish_repo_create(argv[0], kind, user_id, &secret, error);
     if (repo == NULL || !publish_repo_write(repo, index, PUBLISH_VALID_DAYS, error))
         return false;
     print_result(repo, index);

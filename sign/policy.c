@@ -51,6 +51,8 @@ check_status(const GpgSignature *signature, SignPolicy policy, const char *name,
                               "(or this host's clock is wrong)",
                               name, key, day);
     case GPG_SIGNATURE_KEY_EXPIRED:
+        if ((policy & POLICY_ALLOW_EXPIRED) != 0)
+            return true;
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: key %s, which signed it, has expired; get the publisher's renewed key",
                               name, key);
@@ -72,8 +74,8 @@ check_status(const GpgSignature *signature, SignPolicy policy, const char *name,
 }
 
 static bool
-check_key(const GpgSignature *signature, const char *const *pins, const char *name, const char **out_pin,
-          GError **error)
+check_key(const GpgSignature *signature, const char *const *pins, SignPolicy policy, const char *name,
+          const char **out_pin, GError **error)
 {
     const char *key = signature->primary, *pin = find_pin(signature, pins);
 
@@ -87,7 +89,7 @@ check_key(const GpgSignature *signature, const char *const *pins, const char *na
                               "%s: key %s, which signed it, was revoked; get the publisher's new key and "
                               "fingerprint",
                               name, key);
-    if (signature->is_key_expired)
+    if (signature->is_key_expired && (policy & POLICY_ALLOW_EXPIRED) == 0)
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: key %s, which signed it, has expired; get the publisher's renewed key",
                               name, key);
@@ -125,7 +127,8 @@ sign_policy_check(const GPtrArray *signatures, const char *const *pins, SignPoli
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: carries %u signatures; exactly one is accepted", name, signatures->len);
     signature = g_ptr_array_index(signatures, 0);
-    if (!check_status(signature, policy, name, error) || !check_key(signature, pins, name, out_pin, error))
+    if (!check_status(signature, policy, name, error) ||
+        !check_key(signature, pins, policy, name, out_pin, error))
         return false;
     return check_digest(signature, policy, name, error);
 }

@@ -5,7 +5,7 @@
 
 #include "sign/gpg.h"
 
-/* Only where the publisher looks at his own index, which he is about to sign again. */
+/* Signatures and keys that have expired: only where the publisher looks at his own index, to sign it again. */
 #define POLICY_ALLOW_EXPIRED ((SignPolicy)(1 << 8))
 
 /**

@@ -168,7 +168,8 @@ SignVerified *sign_verify_detached(GBytes *text, GBytes *signature, const SignCh
 
 /**
  * sign_verify_own: the same for what the key of @home signed before, except that the signature may have
- * expired: the publisher is about to sign again, and must never sign a text that is not its own.
+ * expired, and so may the subkey that made it: the publisher is about to sign again, and must never sign a text
+ * that is not its own.
  */
 SignVerified *sign_verify_own(const char *home, GBytes *text, GBytes *signature, const char *name,
                               GError **error);

@@ -26,7 +26,8 @@ static const struct {
      SIGN_STRICT,
      "expired on 1970-01-02 00:00 UTC"},
     {{PINNED, STRONG, .status = GPG_SIGNATURE_BAD}, POLICY_ALLOW_EXPIRED, "was changed after"},
-    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_EXPIRED}, POLICY_ALLOW_EXPIRED, "has expired"},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_EXPIRED}, POLICY_ALLOW_EXPIRED, NULL},
+    {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_EXPIRED}, SIGN_STRICT, "has expired"},
     {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_REVOKED}, POLICY_ALLOW_EXPIRED, "was revoked"},
     {{PINNED, STRONG, .status = GPG_SIGNATURE_KEY_UNKNOWN}, POLICY_ALLOW_EXPIRED, "not pinned"},
     {{PINNED, STRONG, .status = GPG_SIGNATURE_ERROR, .status_text = (char *)"odd"},
@@ -45,7 +46,8 @@ static const struct {
     {{.key = (char *)PIN, STRONG}, SIGN_STRICT, "not pinned"},
     {{PINNED, STRONG, .weak_bits = 1024}, POLICY_ALLOW_EXPIRED, "only 1024 bits"},
     {{PINNED, STRONG, .is_key_revoked = true}, POLICY_ALLOW_EXPIRED, "was revoked"},
-    {{PINNED, STRONG, .is_key_expired = true}, POLICY_ALLOW_EXPIRED, "has expired"},
+    {{PINNED, STRONG, .is_key_expired = true}, SIGN_STRICT, "has expired"},
+    {{PINNED, STRONG, .is_key_expired = true}, POLICY_ALLOW_EXPIRED, NULL},
 };
 
 static void
