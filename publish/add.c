@@ -4,6 +4,7 @@
 
 #include "base/digest.h"
 #include "base/interrupt.h"
+#include "publish/retired.h"
 #include "publish/sbom.h"
 
 #include <string.h>
@@ -202,6 +203,18 @@ find_previous(PublishItem *item, Store *store, const IndexEntry *old, GError **e
     return true;
 }
 
+/* new_entry: (transfer full) of @item, whose revision goes on from that of a removed image, too. */
+static IndexEntry *
+new_entry(PublishAdd *add, PublishItem *item, const Index *index, const PublishFile *file, GError **error)
+{
+    const char *arch = publish_entry_arch(&item->wish, item->guest, error);
+
+    if (arch == NULL ||
+        !publish_retired_lookup(add->repo->store, item->name, arch, &item->wish.retired_revision, error))
+        return NULL;
+    return publish_entry_new(index, &item->wish, item->guest, file, error);
+}
+
 bool
 publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GError **error)
 {
@@ -218,7 +231,7 @@ publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GEr
 
         if (item->error != NULL)
             continue;
-        entry = publish_entry_new(index, &item->wish, item->guest, &file, &item->error);
+        entry = new_entry(add, item, index, &file, &item->error);
         if (entry == NULL)
             continue;
         if (!check_distinct(add, i, entry, &item->error)) {
@@ -345,7 +358,7 @@ finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
     file.file = path;
     file.manifest = &manifest;
     file.packages = packages.path != NULL ? &packages : NULL;
-    entry = publish_entry_new(index, &item->wish, item->guest, &file, error);
+    entry = new_entry(add, item, index, &file, error);
     if (entry == NULL)
         return false;
     publish_entry_put(index, entry);

@@ -87,13 +87,14 @@ choose_revision(const IndexEntry *old, const PublishWish *wish, const char *sha5
                 GError **error)
 {
     bool is_same = old != NULL && sha512 != NULL && g_strcmp0(old->sha512, sha512) == 0;
-    uint64_t least = old == NULL ? 1 : is_same ? old->revision : old->revision + 1;
+    uint64_t before = MAX(old != NULL ? old->revision : 0, wish->retired_revision);
+    uint64_t least = is_same ? old->revision : before + 1;
 
     if (wish->revision != 0 && wish->revision < least)
         return error_set_code(error, BASE_ERROR_USAGE,
                               "revision %" G_GUINT64_FORMAT " of '%s' is not above %" G_GUINT64_FORMAT
-                              ", which is published: clients would keep the old image",
-                              wish->revision, wish->name, old->revision);
+                              ", which was published: clients would keep the old image",
+                              wish->revision, wish->name, before);
     *out_revision = wish->revision != 0 ? wish->revision : least;
     return true;
 }

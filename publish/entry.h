@@ -19,6 +19,7 @@ typedef struct {
     const char *root, *root_fs;
     const char *firmware;
     uint64_t revision;
+    uint64_t retired_revision; /* the highest of an image of that name that was removed; 0: none */
     bool is_hidden;
     bool drop_packages; /* leave the list of packages out, even where the same content has one */
 } PublishWish;

@@ -75,6 +75,14 @@ def test_an_architecture_is_chosen_where_there_are_several(depot, repo, home):
         ("one", "x86_64"), ("two", "x86_64"), ("three", "x86_64")}
 
 
+def test_a_removed_image_that_comes_back_goes_on_with_its_revisions(depot, repo, home):
+    add(depot, repo.folder, make_image(home / "one.raw", seed=50), "one")
+    depot("repo", "remove", repo.folder, "one")
+    refused(add(depot, repo.folder, home / "one.raw", "one", "--revision", "2", check=False), 2, "not above 2")
+    add(depot, repo.folder, home / "one.raw", "one")
+    assert repo.check()["one"]["revision"] == "3"
+
+
 @pytest.mark.parametrize("names", [["four"], ["one", "four"]])
 def test_an_unknown_image_removes_nothing(depot, repo, names):
     refused(depot("repo", "remove", repo.folder, *names, check=False), 1, "no image 'four'")

@@ -57,6 +57,39 @@ def test_virt_builder_builds_our_image(stock, host):
         output.unlink()
 
 
+@pytest.fixture(scope="module")
+def fifty(published, host):
+    """The real guest among 49 other images, all with extension fields."""
+    small = host.top / "small"
+    small.mkdir()
+    names = [f"small-{i:02}" for i in range(49)]
+    for name in names:
+        (small / f"{name}.raw").write_bytes(name.encode() * 512 + bytes(1 << 16))
+    publisher = {"VIRT_DEPOT_HOME": str(host.home)}
+    run(BIN / "virt-depot", "repo", "add", published.folder, *[small / f"{name}.raw" for name in names], "--no-inspect",
+        "--arch", "x86_64", "--os", "none", "--notes", "Small.", env=publisher)
+    yield names
+    run(BIN / "virt-depot", "repo", "remove", published.folder, *names, env=publisher)
+
+
+def test_virt_builder_reads_fifty_images_with_fields_that_it_does_not_know(stock, fifty, published):
+    text = (published.folder / "index").read_text()
+    assert text.count("\nx_manifest=blobs/") == 50 and text.count("\nx_os=") == 50
+    told = json.loads(stock("--list", "--list-format", "json").stdout)
+    assert sorted(t["os-version"] for t in told["templates"]) == sorted(["debian-12", *fifty])
+    assert "Small." in stock("--notes", "small-07").stdout
+    assert stock("--get-kernel", "small-07", check=False).returncode != 0  # it was fetched, verified, and holds no guest
+
+
+def test_virt_builder_builds_from_a_repository_of_fifty(stock, fifty, host):
+    output = host.top / "fifty.img"
+    stock("debian-12", "--output", output, "--hostname", "fifty")
+    try:
+        assert run("virt-cat", "-a", output, "/etc/hostname", env=STOCK, timeout=300).stdout == "fifty\n"
+    finally:
+        output.unlink()
+
+
 @pytest.fixture
 def nginx():
     """A folder served by Debian's nginx on a Unix-free loopback port of its own."""
