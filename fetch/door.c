@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Verify, then parse: the only caller of index_parse() and sign_verify_*() in this folder, so that no text can reach
+ * Verify, then parse: with streams.c the only caller of index_parse() and sign_verify_*() for what a source sends, so that no text can reach
  * the parser unverified.
  */
 #include "fetch/door.h"

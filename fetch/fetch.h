@@ -38,3 +38,4 @@ extern const Verb FETCH_VERB_SOURCE_REMOVE;
 extern const Verb FETCH_VERB_LIST;
 extern const Verb FETCH_VERB_INFO;
 extern const Verb FETCH_VERB_PULL;
+extern const Verb FETCH_VERB_INDEX_VALIDATE;

@@ -16,21 +16,7 @@ compare(gconstpointer a, gconstpointer b)
     return (int)second->severity - (int)first->severity;
 }
 
-/* What is an error for us needs no second sentence about other clients. */
-static void
-drop_repeated(GPtrArray *findings)
-{
-    for (guint i = 1; i < findings->len;) {
-        const Finding *finding = g_ptr_array_index(findings, i), *before = g_ptr_array_index(findings, i - 1);
-
-        if (finding->line > 0 && finding->line == before->line && before->severity == FINDING_ERROR)
-            g_ptr_array_remove_index(findings, i);
-        else
-            i++;
-    }
-}
-
-void
+Index *
 index_check(GBytes *file, GBytes *text, const char *path, bool is_strict, GPtrArray *findings)
 {
     unsigned before = 0;
@@ -52,6 +38,6 @@ index_check(GBytes *file, GBytes *text, const char *path, bool is_strict, GPtrAr
     if (is_strict && index != NULL && size > 0 && memchr(data, '\0', size) == NULL)
         index_stock_check(data, size, path, found);
     g_ptr_array_sort(found, compare);
-    drop_repeated(found);
     g_ptr_array_extend_and_steal(findings, g_steal_pointer(&found));
+    return g_steal_pointer(&index);
 }

@@ -112,8 +112,9 @@ GBytes *index_body(GBytes *file, unsigned *out_lines);
  * @file: as a server sends it: stock clients parse it with its armour
  * @text: (nullable) what its signature covers; NULL: index_body() of @file
  * @path: of the findings
+ * Returns: (transfer full) (nullable) what index_parse() made of it
  */
-void index_check(GBytes *file, GBytes *text, const char *path, bool is_strict, GPtrArray *findings);
+Index *index_check(GBytes *file, GBytes *text, const char *path, bool is_strict, GPtrArray *findings);
 
 /**
  * index_print: canonical text in the old grammar: LF, header comments first, exactly one blank line between

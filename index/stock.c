@@ -177,9 +177,7 @@ read_token(Checker *checker, const char *line)
         read_continuation(checker);
     } else if (is_field(line)) {
         read_field(checker, line);
-    } else {
-        warn(checker, checker->line, "a line that virt-builder does not know, so it refuses the file");
-    }
+    } /* else it is refused by index_parse(), too */
     checker->has_token = true;
 }
 

@@ -11,7 +11,7 @@ from conftest import BIN, ROOT, run
 VERBS = [
     "repo init", "repo add", "repo list", "repo remove", "repo sign", "repo check", "repo prune", "repo rollback",
     "source add", "source list", "source remove",
-    "list", "info", "pull", "deploy",
+    "list", "info", "pull", "index validate", "deploy",
 ]
 
 

@@ -14,13 +14,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     g_autoptr(GBytes) text = g_bytes_new(data, size);
     g_autoptr(Index) index = index_parse(text, "fuzz", NULL, NULL);
-    g_autoptr(Index) again = NULL;
+    g_autoptr(Index) again = NULL, checked = NULL;
     g_autoptr(GPtrArray) problems = NULL;
     g_autoptr(GBytes) printed_bytes = NULL;
     g_autofree char *printed = NULL, *reprinted = NULL;
     g_autoptr(GPtrArray) findings = finding_list_new();
 
-    index_check(text, NULL, "fuzz", true, findings);
+    checked = index_check(text, NULL, "fuzz", true, findings);
     if (index == NULL)
         return 0;
     printed = index_print(index, NULL);
