@@ -10,9 +10,10 @@
 #define MAX_SIGNER 64u
 
 static bool
-create_in(Session *session, const char *home, const SignSecret *secret, GError **error)
+create_in(Session *session, const char *home, const SignSecret *secret, const char *before, GError **error)
 {
     if (!sign_home_write_signing_conf(home, 0, NULL, error) ||
+        (before != NULL && !sign_secret_copy(before, home, error)) ||
         !sign_secret_read(home, secret, &session->passphrase, error) ||
         (sign_secret_is_given(secret) && !sign_secret_remember(home, secret, error)))
         return false;
@@ -25,9 +26,10 @@ create_in(Session *session, const char *home, const SignSecret *secret, GError *
     return true;
 }
 
-char *
-sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days,
-                const SignSecret *secret, GError **error)
+/* create: with @secret's passphrase, or the one that protects the key in @before (nullable). */
+static char *
+create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days, const SignSecret *secret,
+       const char *before, GError **error)
 {
     g_autofree char *parent = g_path_get_dirname(home);
     g_autofree char *fingerprint = NULL;
@@ -45,13 +47,26 @@ sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigne
     {
         g_auto(Session) session = SESSION_NONE;
 
-        if (!create_in(&session, temporary.path, secret, error))
+        if (!create_in(&session, temporary.path, secret, before, error))
             return NULL;
         fingerprint = sign_gpg_create(session.gpg, kind, user_id, valid_days, error);
     }
     if (fingerprint == NULL || !sign_home_keep(&temporary, home, error))
         return NULL;
     return g_steal_pointer(&fingerprint);
+}
+
+char *
+sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days,
+                const SignSecret *secret, GError **error)
+{
+    return create(home, kind, user_id, valid_days, secret, NULL, error);
+}
+
+char *
+sign_key_succeed(const char *before, const char *home, SignKeyKind kind, const char *user_id, GError **error)
+{
+    return create(home, kind, user_id, 0, NULL, before, error);
 }
 
 /* has_secret: whether the agent, once started, would find anything. */

@@ -126,3 +126,20 @@ sign_secret_remember(const char *home, const SignSecret *secret, GError **error)
 
     return file_write_atomic(path, note, strlen(note), 0600, error);
 }
+
+bool
+sign_secret_copy(const char *before, const char *home, GError **error)
+{
+    g_autofree char *from = g_build_filename(before, NOTE_NAME, NULL),
+                    *to = g_build_filename(home, NOTE_NAME, NULL);
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) bytes = file_read(from, MAX_NOTE, &problem);
+
+    if (bytes == NULL && g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND))
+        return true;
+    if (bytes == NULL) {
+        g_propagate_error(error, g_steal_pointer(&problem));
+        return false;
+    }
+    return file_write_atomic(to, g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), 0600, error);
+}

@@ -9,9 +9,6 @@ typedef char *Passphrase;
 void sign_passphrase_wipe(Passphrase passphrase);
 G_DEFINE_AUTO_CLEANUP_FREE_FUNC(Passphrase, sign_passphrase_wipe, NULL)
 
-/** sign_secret_is_given: whether @secret (nullable) names anything. */
-bool sign_secret_is_given(const SignSecret *secret);
-
 /**
  * sign_secret_read: the passphrase that @secret names, else the one whose place @home remembers; *out_passphrase is
  * NULL where there is neither.
@@ -20,3 +17,6 @@ bool sign_secret_read(const char *home, const SignSecret *secret, Passphrase *ou
 
 /** sign_secret_remember: write into @home where its passphrase comes from. */
 bool sign_secret_remember(const char *home, const SignSecret *secret, GError **error);
+
+/** sign_secret_copy: let @home remember what @before remembers. */
+bool sign_secret_copy(const char *before, const char *home, GError **error);

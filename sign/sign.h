@@ -51,6 +51,13 @@ typedef struct {
 char *sign_key_create(const char *home, SignKeyKind kind, const char *user_id, unsigned valid_days,
                       const SignSecret *secret, GError **error);
 
+/** sign_secret_is_given: whether @secret (nullable) names anything. */
+bool sign_secret_is_given(const SignSecret *secret);
+
+/** sign_key_succeed: sign_key_create() of a key in @home that comes after the one in @before: same passphrase. */
+char *sign_key_succeed(const char *before, const char *home, SignKeyKind kind, const char *user_id,
+                       GError **error);
+
 /** sign_key_fingerprint: (transfer full) the fingerprint of the one secret key in @home. */
 char *sign_key_fingerprint(const char *home, GError **error);
 
