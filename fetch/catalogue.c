@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "fetch/seen.h"
 #include "fetch/streams.h"
+#include "net/net.h"
 
 #include <sys/utsname.h>
 #include <time.h>
@@ -148,6 +149,8 @@ ask_server(const Source *source, char *uri, const Texts *known, Answer *out_answ
     g_auto(Answer) answer = {0};
 
     at.uri = uri;
+    if (!net_url_is_same_origin(source->uri, uri)) /* a mirror is told no secret of the source */
+        at.credential = NULL;
     if (!fetch_best(&at, known, &answer.texts, &answer.opened, error) ||
         !judge(&at, &answer.opened, &answer.refusal, error))
         return false;
