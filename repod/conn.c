@@ -152,7 +152,8 @@ step_reading(Conn *conn)
             g_strdup_printf("%.*s %.*s", (int)request.method_name.length, request.method_name.at,
                             (int)request.target.length, request.target.at);
     conn->state = CONN_SENDING;
-    reply_begin(&conn->reply, &request, worker->shared->root_fd, request.should_close || worker->is_stopping);
+    reply_begin(&conn->reply, &request, worker->shared->root_fd,
+                request.should_close || request.has_body || worker->is_stopping);
     drop_input(conn, verdict == HTTP_COMPLETE ? request.size : conn->input_size);
     return STEP_AGAIN;
 }

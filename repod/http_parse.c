@@ -13,6 +13,13 @@ typedef enum {
     FIELD_HOST,
     FIELD_CONTENT_LENGTH,
     FIELD_TRANSFER_ENCODING,
+    FIELD_EXPECT,
+    FIELD_AUTHORIZATION,
+    FIELD_CONTENT_TYPE,
+    FIELD_UPLOAD_COMPLETE,
+    FIELD_UPLOAD_LENGTH,
+    FIELD_UPLOAD_OFFSET,
+    FIELD_IF_MATCH,
     FIELD_RANGE,
     FIELD_IF_RANGE,
     FIELD_IF_NONE_MATCH,
@@ -21,7 +28,28 @@ typedef enum {
 } Field;
 
 static const char *const field_names[N_FIELDS] = {
-    "host", "content-length", "transfer-encoding", "range", "if-range", "if-none-match", "if-modified-since",
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "expect",
+    "authorization",
+    "content-type",
+    "upload-complete",
+    "upload-length",
+    "upload-offset",
+    "if-match",
+    "range",
+    "if-range",
+    "if-none-match",
+    "if-modified-since",
+};
+
+static const struct {
+    const char *name;
+    HttpMethod method;
+} methods[] = {
+    {"GET", HTTP_GET},   {"HEAD", HTTP_HEAD},   {"PUT", HTTP_PUT},
+    {"POST", HTTP_POST}, {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE},
 };
 
 typedef struct {
@@ -112,10 +140,10 @@ parse_request_line(HttpText line, HttpRequest *out, Fields *fields)
         return 505;
     fields->is_http10 = rest.at[7] == '0';
     /* Methods, unlike field names, are case-sensitive. */
-    if (method.length == 3 && memcmp(method.at, "GET", 3) == 0)
-        out->method = HTTP_GET;
-    else if (method.length == 4 && memcmp(method.at, "HEAD", 4) == 0)
-        out->method = HTTP_HEAD;
+    for (size_t i = 0; i < G_N_ELEMENTS(methods); i++)
+        if (strlen(methods[i].name) == method.length &&
+            memcmp(methods[i].name, method.at, method.length) == 0)
+            out->method = methods[i].method;
     return 0;
 }
 
@@ -159,34 +187,51 @@ check_host(const Fields *fields)
     return 0;
 }
 
-/* RFC 9112, 6.3. Nothing here takes a body, but where one is announced badly the peer is broken or hostile.
- */
-static int
-check_body(const Fields *fields, bool *out_has_body)
+bool
+http_number_parse(HttpText text, uint64_t *out_number)
 {
-    HttpText length = fields->value[FIELD_CONTENT_LENGTH];
-    guint64 value = 0;
+    uint64_t value = 0;
 
-    *out_has_body = false;
+    for (size_t i = 0; i < text.length; i++) {
+        uint64_t digit = (uint64_t)(unsigned char)text.at[i] - '0';
+
+        if (digit > 9 || value > (G_MAXINT64 - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *out_number = value;
+    return text.length > 0;
+}
+
+/* RFC 9112, 6.3: how long the body is; where that is announced badly the peer is broken or hostile. */
+static int
+check_body(const Fields *fields, HttpRequest *out)
+{
     if (fields->count[FIELD_TRANSFER_ENCODING] > 0) {
         if (fields->count[FIELD_TRANSFER_ENCODING] > 1 || fields->count[FIELD_CONTENT_LENGTH] > 0 ||
             fields->is_http10)
             return 400;
-        *out_has_body = true;
+        out->has_body = out->is_chunked = true;
         return http_text_is(fields->value[FIELD_TRANSFER_ENCODING], "chunked") ? 0 : 501;
     }
     if (fields->count[FIELD_CONTENT_LENGTH] == 0)
         return 0;
-    if (fields->count[FIELD_CONTENT_LENGTH] > 1 || length.length == 0)
+    if (fields->count[FIELD_CONTENT_LENGTH] > 1 ||
+        !http_number_parse(fields->value[FIELD_CONTENT_LENGTH], &out->length))
         return 400;
-    for (size_t i = 0; i < length.length; i++) {
-        guint64 digit = (guint64)(length.at[i] - '0');
+    out->has_body = out->length > 0;
+    return 0;
+}
 
-        if (digit > 9 || value > (G_MAXINT64 - digit) / 10)
-            return 400;
-        value = value * 10 + digit;
-    }
-    *out_has_body = value > 0;
+/* RFC 9110, 10.1.1 */
+static int
+check_expect(const Fields *fields, HttpRequest *out)
+{
+    if (fields->count[FIELD_EXPECT] == 0)
+        return 0;
+    if (fields->count[FIELD_EXPECT] > 1 || !http_text_is(fields->value[FIELD_EXPECT], "100-continue"))
+        return 417;
+    out->has_expect = !fields->is_http10 && out->has_body;
     return 0;
 }
 
@@ -218,7 +263,6 @@ parse_head(HttpText head, HttpRequest *out)
 {
     Fields fields = {.is_http10 = false};
     unsigned n_fields = 0;
-    bool has_body;
     int status = parse_request_line(cut(&head, '\r'), out, &fields);
 
     while (status == 0 && head.length > 1) {
@@ -228,14 +272,23 @@ parse_head(HttpText head, HttpRequest *out)
     if (status == 0)
         status = check_host(&fields);
     if (status == 0)
-        status = check_body(&fields, &has_body);
+        status = check_body(&fields, out);
+    if (status == 0)
+        status = check_expect(&fields, out);
     if (status != 0)
         return status;
     if (out->method == HTTP_OTHER)
         return 405;
-    if (has_body)
+    if (out->has_body && (out->method == HTTP_GET || out->method == HTTP_HEAD || out->method == HTTP_DELETE))
         return 413;
     out->should_close = fields.has_close || fields.is_http10;
+    out->host = fields.value[FIELD_HOST];
+    out->authorization = fields.value[FIELD_AUTHORIZATION];
+    out->content_type = fields.value[FIELD_CONTENT_TYPE];
+    out->upload_complete = fields.value[FIELD_UPLOAD_COMPLETE];
+    out->upload_length = fields.value[FIELD_UPLOAD_LENGTH];
+    out->upload_offset = fields.value[FIELD_UPLOAD_OFFSET];
+    out->if_match = fields.value[FIELD_IF_MATCH];
     out->range = fields.value[FIELD_RANGE];
     out->if_range = fields.value[FIELD_IF_RANGE];
     out->if_none_match = fields.value[FIELD_IF_NONE_MATCH];

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Limits of one request. A pull sends about 300 bytes in 5 fields; 16 KiB and 64 leave room for proxies. */
 #define HTTP_MAX_HEAD 16384
@@ -17,7 +18,15 @@ typedef struct {
     size_t length;
 } HttpText;
 
-typedef enum { HTTP_OTHER, HTTP_GET, HTTP_HEAD } HttpMethod;
+typedef enum {
+    HTTP_OTHER,
+    HTTP_GET,
+    HTTP_HEAD,
+    HTTP_PUT,
+    HTTP_POST,
+    HTTP_PATCH,
+    HTTP_DELETE,
+} HttpMethod;
 
 typedef struct {
     HttpMethod method;
@@ -27,7 +36,19 @@ typedef struct {
     int refusal;       /* the status for HTTP_REFUSED, else 0 */
     size_t size;       /* bytes of the head including its empty line */
 
+    bool has_body; /* of stated or chunked length; GET, HEAD and DELETE with one are refused */
+    bool is_chunked;
+    uint64_t length; /* of the body; 0 where it is chunked */
+    bool has_expect; /* the client waits for 100 (Continue) before it sends the body */
+
     /* A field that came more than once is present and empty, so that it matches nothing. */
+    HttpText host;
+    HttpText authorization;
+    HttpText content_type;
+    HttpText upload_complete; /* these three: draft-ietf-httpbis-resumable-upload */
+    HttpText upload_length;
+    HttpText upload_offset;
+    HttpText if_match;
     HttpText range;
     HttpText if_range;
     HttpText if_none_match;
@@ -38,7 +59,7 @@ typedef struct {
 
 typedef enum {
     HTTP_PARTIAL,  /* more bytes are needed; only with fewer than HTTP_MAX_HEAD */
-    HTTP_COMPLETE, /* a GET or HEAD without a body */
+    HTTP_COMPLETE, /* a whole head; a body may follow it */
     HTTP_REFUSED,  /* answer @refusal, then close: where the next request starts is not known */
 } HttpVerdict;
 
@@ -56,6 +77,9 @@ HttpVerdict http_request_parse(const char *data, size_t size, HttpRequest *out);
  * Returns: 0, or the status of the refusal (400 or 414)
  */
 int http_path_decode(HttpText target, char *out_path);
+
+/** http_number_parse: plain decimal digits, at most 2^63 - 1, and nothing else. */
+bool http_number_parse(HttpText text, uint64_t *out_number);
 
 /** http_text_is: whether @text equals @expected, letters of either case. */
 bool http_text_is(HttpText text, const char *expected);

@@ -69,6 +69,8 @@ reply_begin(Reply *reply, const HttpRequest *request, int root_fd, bool should_c
     int status = request->refusal;
 
     rewind_reply(reply);
+    if (status == 0 && request->method != HTTP_GET && request->method != HTTP_HEAD)
+        status = 405;
     if (status == 0)
         status = open_file(reply, request->path, root_fd, &facts);
     if (status == 0)

@@ -130,7 +130,10 @@ static const Row rows[] = {
     {"OPTIONS *", LINE("OPTIONS * HTTP/1.1"), 405},
     {"CONNECT", LINE("CONNECT h:80 HTTP/1.1"), 405},
     {"TRACE", LINE("TRACE /a HTTP/1.1"), 405},
-    {"POST with a body", POST("Content-Length: 5\r\n") "hello", 405},
+    {"expectation of something else", GET("Expect: 200-ok\r\n"), 417},
+    {"two expectations", GET("Expect: 100-continue\r\nExpect: 100-continue\r\n"), 417},
+    {"DELETE with a body", "DELETE /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n", 413},
+    {"PROPFIND", LINE("PROPFIND /a HTTP/1.1"), 405},
     {"POST with a bad length", POST("Content-Length: 5a\r\n") "hello", 400},
     {"TLS hello", "\x16\x03\x01\x02", 400},
     {"NTLM-like junk without an end", "\x01", 400},
@@ -153,6 +156,39 @@ answers_each_row_of_the_smuggling_table(void **state)
         if (verdict == HTTP_COMPLETE &&
             (request.size != strlen(rows[i].input) || strcmp(request.path, "a") != 0))
             fail_msg("%s: path '%s', %zu bytes", rows[i].name, request.path, request.size);
+    }
+}
+
+static void
+describes_the_body_that_follows(void **state)
+{
+    static const struct {
+        const char *input;
+        HttpMethod method;
+        bool has_body, is_chunked, has_expect;
+        uint64_t length;
+    } table[] = {
+        {POST("Content-Length: 5\r\n"), HTTP_POST, true, false, false, 5},
+        {POST(""), HTTP_POST, false, false, false, 0},
+        {POST("Content-Length: 0\r\nExpect: 100-continue\r\n"), HTTP_POST, false, false, false, 0},
+        {POST("Transfer-Encoding: Chunked\r\n"), HTTP_POST, true, true, false, 0},
+        {POST("Expect: 100-Continue\r\nContent-Length: 9223372036854775807\r\n"), HTTP_POST, true, false,
+         true, G_MAXINT64},
+        {"PUT /a HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", HTTP_PUT, true, false, false,
+         1},
+        {"PATCH /a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\n", HTTP_PATCH, true, false, false, 1},
+        {"DELETE /a HTTP/1.1\r\nHost: h\r\n\r\n", HTTP_DELETE, false, false, false, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(table); i++) {
+        HttpRequest request;
+
+        if (http_request_parse(table[i].input, strlen(table[i].input), &request) != HTTP_COMPLETE ||
+            request.method != table[i].method || request.has_body != table[i].has_body ||
+            request.is_chunked != table[i].is_chunked || request.has_expect != table[i].has_expect ||
+            request.length != table[i].length)
+            fail_msg("row %zu: %s", i, table[i].input);
     }
 }
 
@@ -318,6 +354,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_each_row_of_the_smuggling_table),
+        cmocka_unit_test(describes_the_body_that_follows),
         cmocka_unit_test(refuses_a_nul_anywhere),
         cmocka_unit_test(waits_for_the_end_of_a_head),
         cmocka_unit_test(reads_one_of_several_pipelined_requests),
