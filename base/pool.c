@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A parallel for: threads take the next item until none is left or one fails. */
+/* A parallel for: threads take the next item until none is left or one fails; and threads that wait for jobs. */
 #include "base/pool.h"
 
 #include <pthread.h>
@@ -92,4 +92,94 @@ pool_default_threads(void)
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return (unsigned)CPU_COUNT(&set);
     return g_get_num_processors();
+}
+
+typedef struct {
+    void (*func)(void *data);
+    void *data;
+} Job;
+
+struct PoolQueue {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    GQueue jobs; /* (element-type Job) */
+    bool is_closing;
+    unsigned n_threads;
+    pthread_t *threads;
+};
+
+/* next_job: NULL once the queue is closing and empty. */
+static Job *
+next_job(PoolQueue *queue)
+{
+    Job *job;
+
+    pthread_mutex_lock(&queue->lock);
+    while (g_queue_is_empty(&queue->jobs) && !queue->is_closing)
+        pthread_cond_wait(&queue->changed, &queue->lock);
+    job = g_queue_pop_head(&queue->jobs);
+    pthread_mutex_unlock(&queue->lock);
+    return job;
+}
+
+static void *
+run_jobs(void *data)
+{
+    PoolQueue *queue = data;
+    Job *job;
+
+    while ((job = next_job(queue)) != NULL) {
+        job->func(job->data);
+        g_free(job);
+    }
+    return NULL;
+}
+
+PoolQueue *
+pool_queue_new(unsigned threads, GError **error)
+{
+    PoolQueue *queue = g_new0(PoolQueue, 1);
+
+    pthread_mutex_init(&queue->lock, NULL);
+    pthread_cond_init(&queue->changed, NULL);
+    g_queue_init(&queue->jobs);
+    queue->threads = g_new0(pthread_t, MAX(threads, 1));
+    while (queue->n_threads < MAX(threads, 1) &&
+           pthread_create(&queue->threads[queue->n_threads], NULL, run_jobs, queue) == 0)
+        queue->n_threads++;
+    if (queue->n_threads == 0) {
+        pool_queue_free(queue);
+        error_set(error, "no thread could be started");
+        return NULL;
+    }
+    return queue;
+}
+
+void
+pool_queue_push(PoolQueue *queue, void (*func)(void *data), void *data)
+{
+    Job *job = g_new0(Job, 1);
+
+    *job = (Job){func, data};
+    pthread_mutex_lock(&queue->lock);
+    g_queue_push_tail(&queue->jobs, job);
+    pthread_cond_signal(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void
+pool_queue_free(PoolQueue *queue)
+{
+    if (queue == NULL)
+        return;
+    pthread_mutex_lock(&queue->lock);
+    queue->is_closing = true;
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+    for (unsigned i = 0; i < queue->n_threads; i++)
+        pthread_join(queue->threads[i], NULL);
+    pthread_cond_destroy(&queue->changed);
+    pthread_mutex_destroy(&queue->lock);
+    g_free(queue->threads);
+    g_free(queue);
 }

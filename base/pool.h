@@ -20,5 +20,17 @@ typedef bool (*PoolFunc)(size_t item, unsigned worker, void *context, GError **e
  */
 bool pool_run(unsigned threads, size_t n_items, PoolFunc func, void *context, GError **error);
 
+/** PoolQueue: threads that wait for jobs: what must not be done on an event loop. */
+typedef struct PoolQueue PoolQueue;
+
+/** pool_queue_new: NULL with @error set where not even one thread can be started. */
+PoolQueue *pool_queue_new(unsigned threads, GError **error);
+
+/** pool_queue_push: have @func called with @data on one of the threads; from any thread. Jobs start in order. */
+void pool_queue_push(PoolQueue *queue, void (*func)(void *data), void *data);
+
+/** pool_queue_free: finish what was pushed, then end the threads. */
+void pool_queue_free(PoolQueue *queue);
+
 /** pool_default_threads: the number of CPUs that this process may use, at least 1. */
 unsigned pool_default_threads(void);

@@ -15,8 +15,11 @@ void conn_start(Worker *worker, int fd, const Peer *peer, bool is_refused);
 /** conn_stop: the worker is stopping: answer what has been asked for, then close; frees @conn if that is now. */
 void conn_stop(Conn *conn);
 
-/** conn_is_sending: whether freeing it now would cut a response. */
-bool conn_is_sending(const Conn *conn);
+/** conn_is_busy: whether freeing it now would cut a request or its response. */
+bool conn_is_busy(const Conn *conn);
+
+/** conn_work_done: its job in the pool has ended. */
+void conn_work_done(Conn *conn);
 
 /** conn_free: close at once. */
 void conn_free(Conn *conn);

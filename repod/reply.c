@@ -6,8 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define WINDOW_BYTES (1024 * 1024)
@@ -58,21 +56,19 @@ static void
 rewind_reply(Reply *reply)
 {
     reply->file = -1;
+    reply->memory = NULL;
     reply->head_sent = 0;
     reply->body_sent = 0;
 }
 
 void
-reply_begin(Reply *reply, const HttpRequest *request, int root_fd, bool should_close)
+reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, bool should_close)
 {
     FileFacts facts;
-    int status = request->refusal;
+    int status;
 
     rewind_reply(reply);
-    if (status == 0 && request->method != HTTP_GET && request->method != HTTP_HEAD)
-        status = 405;
-    if (status == 0)
-        status = open_file(reply, request->path, root_fd, &facts);
+    status = open_file(reply, request->path, root_fd, &facts);
     if (status == 0)
         response_file(request, &facts, time(NULL), should_close, &reply->response);
     else
@@ -80,61 +76,80 @@ reply_begin(Reply *reply, const HttpRequest *request, int root_fd, bool should_c
 }
 
 void
+reply_begin_bytes(Reply *reply, const ResponseHead *head, GBytes *body)
+{
+    ResponseHead whole = *head;
+
+    rewind_reply(reply);
+    whole.length = g_bytes_get_size(body);
+    reply->memory = g_bytes_ref(body);
+    response_head(&whole, time(NULL), &reply->response);
+}
+
+void
+reply_begin_refusal(Reply *reply, const HttpRequest *request, int status, bool should_close)
+{
+    rewind_reply(reply);
+    response_status(request, status, time(NULL), should_close, &reply->response);
+}
+
+void
 reply_begin_status(Reply *reply, int status)
 {
     static const HttpRequest nothing = {.method = HTTP_OTHER};
 
-    rewind_reply(reply);
-    response_status(&nothing, status, time(NULL), true, &reply->response);
+    reply_begin_refusal(reply, &nothing, status, true);
 }
 
-static ReplyProgress
-progress(ssize_t n)
-{
-    if (n > 0 || errno == EINTR)
-        return REPLY_MORE;
-    return errno == EAGAIN ? REPLY_BLOCKED : REPLY_FAILED;
-}
-
-static ReplyProgress
-send_head(Reply *reply, int socket_fd)
+static TransportResult
+send_head(Reply *reply, Transport *transport, size_t *out_size)
 {
     const Response *response = &reply->response;
+
     /* With a body to follow, let the kernel put both into one packet. */
-    int flags = MSG_NOSIGNAL | (response->length > 0 ? MSG_MORE : 0);
-    ssize_t n =
-        send(socket_fd, response->head + reply->head_sent, response->head_length - reply->head_sent, flags);
-
-    if (n > 0)
-        reply->head_sent += (size_t)n;
-    return progress(n);
+    return transport_send(transport, response->head + reply->head_sent,
+                          response->head_length - reply->head_sent, response->length > 0, out_size);
 }
 
-static ReplyProgress
-send_body(Reply *reply, int socket_fd)
+static TransportResult
+send_body(Reply *reply, Transport *transport, size_t *out_size)
 {
     const Response *response = &reply->response;
-    off_t offset = (off_t)(response->offset + reply->body_sent);
-    ssize_t n =
-        sendfile(socket_fd, reply->file, &offset, MIN(response->length - reply->body_sent, WINDOW_BYTES));
+    const uint64_t offset = response->offset + reply->body_sent;
+    const size_t size = (size_t)MIN(response->length - reply->body_sent, WINDOW_BYTES);
 
-    if (n == 0)
-        return REPLY_FAILED; /* the file has become shorter: a missing end must not look like a whole answer */
-    if (n > 0)
-        reply->body_sent += (uint64_t)n;
-    return progress(n);
+    if (reply->memory == NULL)
+        return transport_send_file(transport, reply->file, offset, size, out_size);
+    return transport_send(transport, (const char *)g_bytes_get_data(reply->memory, NULL) + offset, size,
+                          false, out_size);
 }
 
 ReplyProgress
-reply_send(Reply *reply, int socket_fd)
+reply_send(Reply *reply, Transport *transport)
 {
-    ReplyProgress result = reply->head_sent < reply->response.head_length ? send_head(reply, socket_fd)
-                                                                          : send_body(reply, socket_fd);
+    bool is_head = reply->head_sent < reply->response.head_length;
+    size_t sent = 0;
+    TransportResult result =
+        is_head ? send_head(reply, transport, &sent) : send_body(reply, transport, &sent);
 
-    if (result == REPLY_MORE && reply->head_sent == reply->response.head_length &&
-        reply->body_sent == reply->response.length)
-        return REPLY_DONE;
-    return result;
+    switch (result) {
+    case TRANSPORT_WANT_READ:
+        return REPLY_WANT_READ;
+    case TRANSPORT_WANT_WRITE:
+        return REPLY_WANT_WRITE;
+    case TRANSPORT_CLOSED:
+    case TRANSPORT_FAILED:
+        return REPLY_FAILED;
+    case TRANSPORT_OK:
+        break;
+    }
+    if (is_head)
+        reply->head_sent += sent;
+    else
+        reply->body_sent += sent;
+    return reply->head_sent == reply->response.head_length && reply->body_sent == reply->response.length
+               ? REPLY_DONE
+               : REPLY_MORE;
 }
 
 void
@@ -142,4 +157,5 @@ reply_clear(Reply *reply)
 {
     fd_close(reply->file);
     reply->file = -1;
+    g_clear_pointer(&reply->memory, g_bytes_unref);
 }

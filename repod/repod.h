@@ -22,6 +22,7 @@ typedef struct {
     unsigned max_connections;  /* default: 10,000, or what the limit of open files allows */
     unsigned head_timeout_ms;  /* for a whole request head; default 15 s */
     unsigned idle_timeout_ms;  /* between two requests on a connection; default 60 s */
+    unsigned body_timeout_ms;  /* without any byte of a request's body; default 30 s */
     unsigned write_timeout_ms; /* without any byte taken by the client; default 60 s */
     unsigned stop_timeout_ms;  /* for running responses after the first signal; default 30 s */
 } RepodOptions;

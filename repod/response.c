@@ -208,6 +208,18 @@ response_status(const HttpRequest *request, int status, time_t now, bool should_
 }
 
 void
+response_head(const ResponseHead *head, time_t now, Response *out)
+{
+    g_assert(head->fields == NULL || strlen(head->fields) <= RESPONSE_FIELDS_MAX);
+    begin(out, head->status, now, head->should_close);
+    append(out, "Cache-Control: %s\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\n",
+           head->cache_control != NULL ? head->cache_control : "no-store", head->content_type);
+    append(out, "%sContent-Length: %" G_GUINT64_FORMAT "\r\n\r\n", head->fields != NULL ? head->fields : "",
+           (guint64)head->length);
+    out->length = head->is_head ? 0 : head->length;
+}
+
+void
 response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
               Response *out)
 {

@@ -9,7 +9,8 @@
 #include <time.h>
 
 /* The longest head is about 700 bytes: nothing of unknown length goes into it. */
-#define RESPONSE_HEAD_MAX 1024
+#define RESPONSE_HEAD_MAX 1536
+#define RESPONSE_FIELDS_MAX 1024
 
 /** FileFacts: from fstat() of the very descriptor that is sent, so that head and body are of one file. */
 typedef struct {
@@ -34,6 +35,20 @@ void response_file(const HttpRequest *request, const FileFacts *facts, time_t no
 
 /** response_status: a short text for any other status. A HEAD gets the head alone. */
 void response_status(const HttpRequest *request, int status, time_t now, bool should_close, Response *out);
+
+/** ResponseHead: any other answer. Borrowed; every text is the server's own or was checked to hold no control byte. */
+typedef struct {
+    int status;
+    const char *content_type;
+    const char *cache_control; /* NULL: no-store */
+    const char *fields; /* more fields, each with its CR LF, at most RESPONSE_FIELDS_MAX bytes; NULL: none */
+    uint64_t length;    /* of the body */
+    bool is_head;       /* answers a HEAD: the length without the body */
+    bool should_close;
+} ResponseHead;
+
+/** response_head: the body follows from elsewhere: @out->length bytes from 0. */
+void response_head(const ResponseHead *head, time_t now, Response *out);
 
 /** response_format_date: RFC 9110, 5.6.7: "Sun, 22 Nov 2026 19:00:00 GMT" into 30 bytes. */
 void response_format_date(time_t when, char out_text[30]);

@@ -14,7 +14,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define MIN_JOB_THREADS 4 /* a slow disk blocks one of them, not the rest */
 #define MAX_THREADS 256
+#define MIN_JOB_THREADS 4 /* one slow disk read must not keep all the others waiting */
 #define DEFAULT_CONNECTIONS 10000
 /* Descriptors that are not connections: loops, listeners, the root, the log, refusals. */
 #define SPARE_DESCRIPTORS 256
@@ -170,7 +172,11 @@ start(RepodServer *server, const RepodOptions *options, GError **error)
     for (; *addresses != NULL; addresses++)
         if (!listen_on(server, *addresses, ports, error))
             return false;
-    if (!watch_signals(server, error) || !worker_listen(server->workers->pdata[0], error))
+    if (!watch_signals(server, error))
+        return false;
+    /* Its threads start with the signals blocked. */
+    server->shared.jobs = pool_queue_new(MAX(MIN(threads, MAX_THREADS), MIN_JOB_THREADS), error);
+    if (server->shared.jobs == NULL || !worker_listen(server->workers->pdata[0], error))
         return false;
     if (options->port_file == NULL)
         return true;
@@ -187,6 +193,7 @@ repod_new(const RepodOptions *options, GError **error)
     server->shared.max_connections = connection_limit(options->max_connections);
     server->shared.head_timeout = timeout(options->head_timeout_ms, 15);
     server->shared.idle_timeout = timeout(options->idle_timeout_ms, 60);
+    server->shared.body_timeout = timeout(options->body_timeout_ms, 30);
     server->shared.write_timeout = timeout(options->write_timeout_ms, 60);
     server->shared.stop_timeout = timeout(options->stop_timeout_ms, 30);
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
@@ -205,6 +212,7 @@ repod_free(RepodServer *server)
     if (server->port_file != NULL)
         file_remove(server->port_file, NULL);
     g_ptr_array_unref(server->signal_events);
+    pool_queue_free(server->shared.jobs);
     g_ptr_array_unref(server->workers);
     fd_close(server->shared.root_fd);
     fd_close(server->log);

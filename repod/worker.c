@@ -4,6 +4,8 @@
 #include "repod/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -131,6 +133,20 @@ on_wake(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
         stop_gracefully(worker);
 }
 
+/* The other end holds whole pointers: writes of up to PIPE_BUF bytes are not mixed (pipe(7)). */
+static void
+on_done(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    Worker *worker = data;
+    Conn *done[64];
+    ssize_t n = read(fd, done, sizeof done);
+
+    for (size_t i = 0; n > 0 && i < (size_t)n / sizeof done[0]; i++) {
+        worker->n_working--;
+        conn_work_done(done[i]);
+    }
+}
+
 static void
 on_stop_deadline(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
 {
@@ -150,6 +166,19 @@ new_base(void)
     return base;
 }
 
+/* The writing end blocks: a job that is done may wait for the loop, which never waits for a job. */
+static bool
+make_pipe(Worker *worker)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return false;
+    worker->done_read = ends[0];
+    worker->done_write = ends[1];
+    return fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
+}
+
 Worker *
 worker_new(Shared *shared, int log_fd, GError **error)
 {
@@ -161,16 +190,19 @@ worker_new(Shared *shared, int log_fd, GError **error)
     if (log_fd >= 0)
         worker->log = access_log_new(log_fd);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    worker->done_read = worker->done_write = -1;
     worker->base = new_base();
-    if (worker->wake_fd < 0 || worker->base == NULL) {
+    if (worker->wake_fd < 0 || worker->base == NULL || !make_pipe(worker)) {
         error_set_errno(error, "cannot make an event loop");
         return NULL;
     }
     worker->wake = event_new(worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_wake, worker);
     worker->resume_accept = evtimer_new(worker->base, on_resume_accept, worker);
     worker->stop_deadline = evtimer_new(worker->base, on_stop_deadline, worker);
-    g_assert(worker->wake != NULL && worker->resume_accept != NULL && worker->stop_deadline != NULL);
-    if (event_add(worker->wake, NULL) < 0) {
+    worker->done = event_new(worker->base, worker->done_read, EV_READ | EV_PERSIST, on_done, worker);
+    g_assert(worker->wake != NULL && worker->done != NULL && worker->resume_accept != NULL &&
+             worker->stop_deadline != NULL);
+    if (event_add(worker->wake, NULL) < 0 || event_add(worker->done, NULL) < 0) {
         error_set(error, "cannot watch an event descriptor");
         return NULL;
     }
@@ -193,12 +225,15 @@ worker_free(Worker *worker)
         conn_free(worker->connections.head->data);
     g_ptr_array_unref(worker->listeners);
     free_event(worker->wake);
+    free_event(worker->done);
     free_event(worker->resume_accept);
     free_event(worker->stop_deadline);
     if (worker->base != NULL)
         event_base_free(worker->base);
     access_log_free(worker->log);
     fd_close(worker->wake_fd);
+    fd_close(worker->done_read);
+    fd_close(worker->done_write);
     g_free(worker);
 }
 
@@ -225,6 +260,18 @@ worker_listen(Worker *worker, GError **error)
     return true;
 }
 
+/* A job may still use its connection. */
+static void
+await_jobs(Worker *worker)
+{
+    while (worker->n_working > 0) {
+        struct pollfd ready = {.fd = worker->done_read, .events = POLLIN};
+
+        if (poll(&ready, 1, -1) > 0)
+            on_done(worker->done_read, EV_READ, worker);
+    }
+}
+
 bool
 worker_run(Worker *worker, GError **error)
 {
@@ -235,10 +282,11 @@ worker_run(Worker *worker, GError **error)
             access_log_flush(worker->log);
         finish_if_idle(worker);
     }
+    await_jobs(worker);
     while (!g_queue_is_empty(&worker->connections)) {
         Conn *conn = worker->connections.head->data;
 
-        worker->n_cut += conn_is_sending(conn) ? 1 : 0;
+        worker->n_cut += conn_is_busy(conn) ? 1 : 0;
         conn_free(conn);
     }
     return true;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * One thread of the server: its event loop, its listeners and its connections; private to repod/. Nothing of
- * a worker is touched by another thread but its wake-up descriptor.
+ * a worker is touched by another thread but its wake-up descriptor and its pipe.
  */
 #pragma once
 
+#include "base/pool.h"
 #include "repod/access_log.h"
 #include "repod/peer.h"
 
@@ -14,9 +15,11 @@
 /* What every worker of a server shares. Constant while they run, but for the two atomics. */
 typedef struct {
     int root_fd;
+    PoolQueue *jobs; /* for what would block an event loop */
     unsigned max_connections;
     struct timeval head_timeout;
     struct timeval idle_timeout;
+    struct timeval body_timeout;
     struct timeval write_timeout;
     struct timeval stop_timeout;
     atomic_uint n_connections;
@@ -35,7 +38,10 @@ typedef struct {
     struct event *stop_deadline;
     AccessLog *log; /* NULL: none */
     GQueue connections;
-    bool is_stopping; /* answers say "Connection: close" */
+    int done_read, done_write; /* a pipe of Conn pointers whose work in the pool is done */
+    struct event *done;
+    unsigned n_working; /* connections that the pool works for */
+    bool is_stopping;   /* answers say "Connection: close" */
     bool is_done;
     unsigned n_cut; /* responses that the end of the worker cut */
 } Worker;

@@ -68,6 +68,30 @@ a_run_of_nothing_succeeds(void **state)
     assert_true(pool_run(4, 0, note, NULL, NULL));
 }
 
+static void
+count(void *data)
+{
+    atomic_fetch_add((atomic_uint *)data, 1);
+}
+
+static void
+a_queue_does_all_that_was_pushed_before_it_ends(void **state)
+{
+    atomic_uint done = 0;
+
+    (void)state;
+    for (unsigned threads = 0; threads <= 4; threads += 2) {
+        PoolQueue *queue = pool_queue_new(threads, NULL);
+
+        assert_non_null(queue);
+        atomic_store(&done, 0);
+        for (int i = 0; i < N_ITEMS; i++)
+            pool_queue_push(queue, count, &done);
+        pool_queue_free(queue);
+        assert_int_equal(atomic_load(&done), N_ITEMS);
+    }
+}
+
 int
 main(void)
 {
@@ -75,6 +99,7 @@ main(void)
         cmocka_unit_test(every_item_is_done_exactly_once),
         cmocka_unit_test(a_failure_stops_the_run_and_is_reported),
         cmocka_unit_test(a_run_of_nothing_succeeds),
+        cmocka_unit_test(a_queue_does_all_that_was_pushed_before_it_ends),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
