@@ -6,6 +6,7 @@
  */
 #include "base/interrupt.h"
 #include "guest/inspect.h"
+#include "guest/text.h"
 
 #include <string.h>
 
@@ -13,9 +14,9 @@
 
 /* The number of the disk that @device ("/dev/sdb1") is on; -1: a logical volume, RAID or nothing here. */
 static int
-disk_of(Appliance *g, const char *device, unsigned n)
+disk_of(const char *device, unsigned n)
 {
-    g_autofree char *plain = guestfs_mountable_device(g, device);
+    g_autofree char *plain = text_mountable_device(device);
     g_autofree char *disk = plain != NULL && g_str_has_prefix(plain, "/dev/sd") ? g_strndup(plain, 8) : NULL;
     int number = disk != NULL ? disk[7] - 'a' : -1;
 
@@ -31,13 +32,13 @@ find_lookalikes(Appliance *g, bool *is_alone, unsigned n)
     g_auto(GStrv) found = guestfs_list_filesystems(g); /* device, type, device, type ... */
 
     for (unsigned i = 0; physical != NULL && physical[i] != NULL; i++) {
-        int disk = disk_of(g, physical[i], n);
+        int disk = disk_of(physical[i], n);
 
         if (disk >= 0)
             is_alone[disk] = true;
     }
     for (unsigned i = 0; found != NULL && found[i] != NULL && found[i + 1] != NULL; i += 2) {
-        int disk = disk_of(g, found[i], n);
+        int disk = disk_of(found[i], n);
         g_autofree char *uuid = disk >= 0 ? guestfs_vfs_uuid(g, found[i]) : NULL;
         gpointer owner;
 
@@ -59,12 +60,12 @@ rename_device(char **device, const char *disk)
 }
 
 static bool
-is_all_on(const GuestInfo *info, Appliance *g, int disk, unsigned n)
+is_all_on(const GuestInfo *info, int disk, unsigned n)
 {
     for (guint i = 0; i < info->mounts->len; i++) {
         const GuestMount *mount = g_ptr_array_index(info->mounts, i);
 
-        if (disk_of(g, mount->device, n) != disk)
+        if (disk_of(mount->device, n) != disk)
             return false;
     }
     return true;
@@ -90,13 +91,13 @@ inspect_together(Appliance *g, GuestSubject *subjects, unsigned n, bool want_pac
     find_lookalikes(g, is_alone, n);
     roots = guestfs_inspect_os(g);
     for (unsigned i = 0; roots != NULL && roots[i] != NULL; i++) {
-        int disk = disk_of(g, roots[i], n);
+        int disk = disk_of(roots[i], n);
 
         if (disk >= 0)
             n_roots[disk]++;
     }
     for (unsigned i = 0; roots != NULL && roots[i] != NULL; i++) {
-        int number = disk_of(g, roots[i], n);
+        int number = disk_of(roots[i], n);
         g_autofree char *disk = number >= 0 ? appliance_disk((unsigned)number) : NULL;
         g_autoptr(GuestInfo) info = NULL;
 
@@ -105,7 +106,7 @@ inspect_together(Appliance *g, GuestSubject *subjects, unsigned n, bool want_pac
         info = inspect_root(g, roots[i], disk, want_packages, subjects[number].path, NULL);
         if (info == NULL) {
             guestfs_umount_all(g);
-        } else if (is_all_on(info, g, number, n)) {
+        } else if (is_all_on(info, number, n)) {
             rename_all(info, disk);
             subjects[number].info = g_steal_pointer(&info);
         }

@@ -293,35 +293,54 @@ layout_read_files(Appliance *appliance, GuestInfo *info, const char *label, GErr
     return true;
 }
 
-/* physical_volume: (transfer full) the partition behind volume group @vg; the last one where there are several */
+static bool
+is_same_uuid(const char *a, const char *b)
+{
+    for (;; a++, b++) { /* LVM writes them with dashes, and some of libguestfs's calls without */
+        a += strspn(a, "-");
+        b += strspn(b, "-");
+        if (*a != *b || *a == '\0')
+            return *a == *b;
+    }
+}
+
+/*
+ * physical_volume: (transfer full) the partition behind volume group @vg; the last one where there are several. Calls that
+ * return a record instead of a device name it as the appliance's kernel does, whose order of disks may be another one.
+ */
 static char *
 physical_volume(Appliance *g, const char *vg)
 {
     g_auto(GStrv) uuids = guestfs_vgpvuuids(g, vg);
-    struct guestfs_lvm_pv_list *all = guestfs_pvs_full(g);
+    g_auto(GStrv) devices = guestfs_pvs(g);
     char *found = NULL;
 
-    for (unsigned i = 0; uuids != NULL && all != NULL && i < all->len; i++) {
-        for (unsigned j = 0; uuids[j] != NULL; j++) {
-            g_auto(GStrv) parts = g_strsplit(uuids[j], "-", -1);
-            g_autofree char *uuid = g_strjoinv("", parts);
+    for (unsigned i = 0; uuids != NULL && devices != NULL && devices[i] != NULL; i++) {
+        g_autofree char *uuid = guestfs_pvuuid(g, devices[i]);
 
-            /* pv_uuid is 32 bytes without an end */
-            if (strncmp(uuid, all->val[i].pv_uuid, sizeof(all->val[i].pv_uuid)) == 0) {
+        for (unsigned j = 0; uuid != NULL && uuids[j] != NULL; j++) {
+            if (is_same_uuid(uuid, uuids[j])) {
                 g_free(found);
-                found = g_strdup(all->val[i].pv_name);
+                found = g_strdup(devices[i]);
             }
         }
     }
-    if (all != NULL)
-        guestfs_free_lvm_pv_list(all);
     return found;
+}
+
+/* The same trap: guestfs_mountable_device() gives the kernel's name; only a volume's is the same on both sides. */
+static char *
+device_of(Appliance *g, const char *mountable)
+{
+    char *device = text_mountable_device(mountable);
+
+    return device != NULL ? device : guestfs_mountable_device(g, mountable);
 }
 
 bool
 layout_find_expand(Appliance *appliance, GuestInfo *info, const char *label, GError **error)
 {
-    g_autofree char *device = guestfs_mountable_device(appliance, info->root);
+    g_autofree char *device = device_of(appliance, info->root);
     g_autofree char *canonical = NULL;
     int is_volume = device != NULL ? guestfs_is_lv(appliance, device) : -1;
 

@@ -300,3 +300,18 @@ text_add_keys(const char *text, const char *const *keys)
     }
     return g_string_free(out, FALSE);
 }
+
+char *
+text_mountable_device(const char *mountable)
+{
+    static const char BTRFS[] = "btrfsvol:", DISK[] = "/dev/sd";
+    const char *end;
+
+    if (!g_str_has_prefix(mountable, BTRFS))
+        return g_strdup(mountable);
+    mountable += sizeof BTRFS - 1;
+    if (!g_str_has_prefix(mountable, DISK))
+        return NULL;
+    end = strchr(mountable + sizeof DISK - 1, '/');
+    return end != NULL ? g_strndup(mountable, (gsize)(end - mountable)) : g_strdup(mountable);
+}

@@ -64,3 +64,10 @@ char *text_add_keys(const char *text, const char *const *keys);
 
 /** text_key_blob: (transfer full) the base64 part of a public key line, or NULL where there is none. */
 char *text_key_blob(const char *line);
+
+/**
+ * text_mountable_device: (transfer full) (nullable) the device in libguestfs's name for what can be mounted: "/dev/sda1" of
+ * "/dev/sda1" and of "btrfsvol:/dev/sda1/root"; NULL for a btrfs volume on anything but a partition or disk, whose name alone
+ * does not say where it ends.
+ */
+char *text_mountable_device(const char *mountable);

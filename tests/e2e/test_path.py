@@ -61,11 +61,51 @@ def test_inspection_filled_in_what_was_not_given(host, published):
     assert "Second one." in host.depot("info", "debian-12").stdout
 
 
-def test_the_published_file_is_an_ordinary_block_xz(published):
+def published_blob(host, published, field):
+    info = json.loads(host.depot("info", "--json", "debian-12").stdout)
+    return published.folder / (info[field] if field in info else info["extensions"][field])
+
+
+def test_inspection_filled_in_the_fields_that_older_clients_ignore(host, published):
+    found = json.loads(host.depot("info", "--json", "debian-12").stdout)["extensions"]
+    assert (found["x_os"], found["x_os_version"]) == ("debian", "12")
+    assert (found["x_root"], found["x_root_fs"], found["x_firmware"]) == ("/dev/sda1", "ext4", "bios")
+    for field in ("x_manifest", "x_packages"):
+        blob = published.folder / found[field]
+        assert blob.name == sha512(blob) and blob.stat().st_size == int(found[f"{field}_size"])
+
+
+def test_the_package_list_is_an_spdx_document_of_what_dpkg_says(host, published):
+    document = json.loads(published_blob(host, published, "x_packages").read_text())
+    image = published_blob(host, published, "file")
+    assert (document["spdxVersion"], document["dataLicense"]) == ("SPDX-2.3", "CC0-1.0")
+    assert document["documentNamespace"].endswith(image.name)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", document["creationInfo"]["created"])
+    described, *packages = document["packages"]
+    assert described["checksums"] == [{"algorithm": "SHA512", "checksumValue": image.name}]
+    status = run("virt-cat", "-a", real_guest(), "/var/lib/dpkg/status", timeout=300, env=STOCK).stdout
+    installed = {}
+    for paragraph in status.split("\n\n"):
+        fields = dict(re.findall(r"^(Package|Version|Status|Architecture): (.*)$", paragraph, re.M))
+        if fields.get("Status", "").endswith(" installed"):
+            installed[fields["Package"]] = fields
+    assert "bash" in installed and {p["name"]: p["versionInfo"] for p in packages} == {
+        name: fields["Version"] for name, fields in installed.items()}
+    bash = next(p for p in packages if p["name"] == "bash")
+    version = installed["bash"]["Version"].replace("+", "%2B")
+    assert bash["externalRefs"] == [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
+                                     "referenceLocator": f"pkg:deb/debian/bash@{version}?arch=amd64&distro=debian-12"}]
+    ids = [p["SPDXID"] for p in document["packages"]]
+    assert len(set(ids)) == len(ids)
+    assert {r["relatedSpdxElement"] for r in document["relationships"]} == set(ids)
+
+
+def test_the_published_file_is_an_ordinary_block_xz(host, published):
     blobs = [p for p in (published.folder / "blobs").rglob("*") if p.is_file()]
-    assert len(blobs) == 1 and blobs[0].name == sha512(blobs[0])
-    run("xz", "-t", "-F", "xz", "-c", blobs[0], timeout=300)
-    listing = run("xz", "--robot", "-lvv", "-F", "xz", blobs[0], check=False).stdout
+    assert len(blobs) == 3 and all(blob.name == sha512(blob) for blob in blobs)
+    image = published_blob(host, published, "file")
+    run("xz", "-t", "-F", "xz", "-c", image, timeout=300)
+    listing = run("xz", "--robot", "-lvv", "-F", "xz", image, check=False).stdout
     blocks = [line.split("\t") for line in listing.splitlines() if line.startswith("block\t")]
     assert len(blocks) == 128 and {row[9] for row in blocks} == {"CRC64"}
 
@@ -74,7 +114,7 @@ def test_the_pulled_base_is_sealed_sparse_and_what_was_published(host, base, pub
     path, digest = base
     mode = run("stat", "-c", "%a %b %B %s", path).stdout.split()
     assert mode[0] == "444" and int(mode[1]) * int(mode[2]) < int(mode[3]) / 2
-    blob = next(p for p in (published.folder / "blobs").rglob("*") if p.is_file())
+    blob = published_blob(host, published, "file")
     pipe = subprocess.run(f"xz -dc <'{blob}' | sha512sum", shell=True, capture_output=True, text=True, check=True)
     assert pipe.stdout.split()[0] == digest
 

@@ -190,6 +190,25 @@ variables_are_replaced_or_added(void **state)
     }
 }
 
+static void
+a_mountable_names_its_device(void **state G_GNUC_UNUSED)
+{
+    static const char *const CASES[][2] = {
+        {"/dev/sda1", "/dev/sda1"},
+        {"/dev/vg/root", "/dev/vg/root"},
+        {"btrfsvol:/dev/sdb3/root/sub", "/dev/sdb3"},
+        {"btrfsvol:/dev/sdb3", "/dev/sdb3"},
+        {"btrfsvol:/dev/vg/lv/root", NULL},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        g_autofree char *device = text_mountable_device(CASES[i][0]);
+
+        if (g_strcmp0(device, CASES[i][1]) != 0)
+            fail_msg("%s: %s", CASES[i][0], device);
+    }
+}
+
 int
 main(void)
 {
@@ -202,6 +221,7 @@ main(void)
         cmocka_unit_test(fstab_lines_are_split_and_unescaped),
         cmocka_unit_test(options_have_values),
         cmocka_unit_test(variables_are_replaced_or_added),
+        cmocka_unit_test(a_mountable_names_its_device),
     };
 
     return cmocka_run_group_tests_name("guest/text", tests, NULL, NULL);
