@@ -143,6 +143,16 @@ config_new_simple(const char *dir)
     return config;
 }
 
+void
+config_add_listen(Config *config, const char *address, bool is_tls)
+{
+    ConfigListen *listen = g_new0(ConfigListen, 1);
+
+    listen->address = g_strdup(address);
+    listen->is_tls = is_tls;
+    g_ptr_array_add(config->listen, listen);
+}
+
 /* read_seconds: "15s", "2m", "1h": milliseconds. */
 static bool
 read_seconds(const char *value, unsigned *out_ms, GError **error)
@@ -238,12 +248,8 @@ read_listen(GKeyFile *file, const char *key, bool is_tls, Config *config, const 
     g_auto(GStrv) addresses = g_key_file_get_string_list(file, SERVER, key, NULL, NULL);
 
     for (char **address = addresses; address != NULL && *address != NULL; address++) {
-        ConfigListen *listen = g_new0(ConfigListen, 1);
-
-        listen->address = g_strdup(g_strstrip(*address));
-        listen->is_tls = is_tls;
-        g_ptr_array_add(config->listen, listen);
-        if (*listen->address == '\0' || config->listen->len > CONFIG_MAX_LISTEN)
+        config_add_listen(config, g_strstrip(*address), is_tls);
+        if (**address == '\0' || config->listen->len > CONFIG_MAX_LISTEN)
             return error_set_code(error, BASE_ERROR_USAGE, "%s: [%s] %s: up to %u addresses are expected",
                                   name, SERVER, key, CONFIG_MAX_LISTEN);
     }

@@ -60,6 +60,9 @@ typedef struct {
  */
 Config *config_parse(const char *text, size_t size, const char *name, GError **error);
 
+/** config_add_listen: while it is being made: one more address. */
+void config_add_listen(Config *config, const char *address, bool is_tls);
+
 /** config_new_simple: what the command line without a file means: one public repository at "/". */
 Config *config_new_simple(const char *dir);
 

@@ -18,7 +18,7 @@
 #define BODY_BUFFER (64 * 1024)
 /* After the last answer: how long to swallow what the client still sends. Closing at once would make the kernel
  * reset the connection, and the client may lose the answer with it (RFC 9112, 9.6). */
-static const struct timeval linger_time = {.tv_sec = 2};
+#define LINGER_MS 2000
 static const char GO_ON[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 typedef enum {
@@ -44,6 +44,7 @@ struct Conn {
     char *input;       /* NULL while there is nothing in it */
     size_t input_size, input_capacity;
     struct timeval read_deadline; /* monotonic */
+    Runtime *runtime;             /* of the request; NULL between two */
     Exchange exchange;
     HttpBody body;
     size_t granted; /* bytes of GO_ON that were sent */
@@ -62,11 +63,11 @@ monotonic_now(void)
 }
 
 static void
-set_deadline(Conn *conn, const struct timeval *timeout)
+set_deadline(Conn *conn, unsigned milliseconds)
 {
-    struct timeval now = monotonic_now();
+    const struct timeval now = monotonic_now(), span = worker_time(milliseconds);
 
-    evutil_timeradd(&now, timeout, &conn->read_deadline);
+    evutil_timeradd(&now, &span, &conn->read_deadline);
 }
 
 static void
@@ -86,6 +87,7 @@ end_reply(Conn *conn)
     g_clear_pointer(&conn->request_text, g_free);
     reply_clear(&conn->reply);
     exchange_clear(&conn->exchange);
+    g_clear_pointer(&conn->runtime, runtime_unref);
     conn->has_answered = true;
 }
 
@@ -102,6 +104,7 @@ conn_free(Conn *conn)
     if (conn->state == CONN_SENDING)
         end_reply(conn);
     exchange_clear(&conn->exchange);
+    runtime_unref(conn->runtime);
     g_free(conn->request_text);
     /* Events first: epoll must not meet the number of a closed descriptor again as another socket. */
     event_free(conn->readable);
@@ -137,11 +140,11 @@ make_room(Conn *conn, size_t capacity)
 static void
 begin_reading(Conn *conn)
 {
-    const Shared *shared = conn->worker->shared;
+    const Config *config = conn->worker->runtime->config;
 
     conn->state = CONN_READING;
-    set_deadline(conn,
-                 conn->has_answered && conn->input_size == 0 ? &shared->idle_timeout : &shared->head_timeout);
+    set_deadline(conn, conn->has_answered && conn->input_size == 0 ? config->idle_timeout_ms
+                                                                   : config->head_timeout_ms);
 }
 
 static void
@@ -149,7 +152,7 @@ begin_lingering(Conn *conn)
 {
     conn->state = CONN_LINGERING;
     drop_input(conn, conn->input_size);
-    set_deadline(conn, &linger_time);
+    set_deadline(conn, LINGER_MS);
     transport_end(&conn->transport);
 }
 
@@ -194,10 +197,12 @@ begin_request(Conn *conn, const HttpRequest *request)
 {
     const RouteFacts facts = {
         .worker = conn->worker,
+        .runtime = conn->worker->runtime,
         .peer = &conn->peer,
         .should_close = request->should_close || conn->worker->is_stopping,
     };
 
+    conn->runtime = runtime_ref(conn->worker->runtime);
     route_request(&facts, request, &conn->reply, &conn->exchange);
     drop_input(conn, request->size);
     if (conn->exchange.kind == NULL) {
@@ -211,7 +216,7 @@ begin_request(Conn *conn, const HttpRequest *request)
     http_body_init(&conn->body, request);
     conn->granted = 0;
     conn->state = request->has_expect && conn->input_size == 0 ? CONN_GRANTING : CONN_RECEIVING;
-    set_deadline(conn, &conn->worker->shared->body_timeout);
+    set_deadline(conn, conn->runtime->config->body_timeout_ms);
     return STEP_AGAIN;
 }
 
@@ -381,9 +386,11 @@ wait_readable(Conn *conn)
 static void
 wait_writable(Conn *conn)
 {
+    const struct timeval span = worker_time(conn->worker->runtime->config->write_timeout_ms);
+
     conn->queued = transport_queued(&conn->transport);
     event_del(conn->readable);
-    if (event_add(conn->writable, &conn->worker->shared->write_timeout) < 0)
+    if (event_add(conn->writable, &span) < 0)
         conn_free(conn);
 }
 
@@ -414,7 +421,7 @@ run(Conn *conn)
 static void
 receive(Conn *conn)
 {
-    const Shared *shared = conn->worker->shared;
+    const Config *config = conn->worker->runtime->config;
     size_t n = 0;
     TransportResult result;
 
@@ -426,9 +433,9 @@ receive(Conn *conn)
         return;
     }
     if (n > 0 && conn->state == CONN_RECEIVING)
-        set_deadline(conn, &shared->body_timeout);
+        set_deadline(conn, config->body_timeout_ms);
     else if (n > 0 && conn->input_size == 0 && conn->has_answered)
-        set_deadline(conn, &shared->head_timeout);
+        set_deadline(conn, config->head_timeout_ms);
     conn->input_size += n;
     run(conn);
 }

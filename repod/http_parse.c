@@ -237,7 +237,7 @@ check_expect(const Fields *fields, HttpRequest *out)
 
 /* RFC 9112, 3.2.2: a proxy's "http://host/path" is taken when it names the same host as the Host field. */
 static int
-parse_target(HttpText target, const Fields *fields, char *out_path)
+parse_target(HttpText target, const Fields *fields, HttpRequest *out)
 {
     static const char scheme[] = "http://";
     const size_t scheme_length = sizeof scheme - 1;
@@ -245,7 +245,7 @@ parse_target(HttpText target, const Fields *fields, char *out_path)
 
     if (target.at[0] == '/' || target.length <= scheme_length ||
         g_ascii_strncasecmp(target.at, scheme, scheme_length) != 0)
-        return http_path_decode(target, out_path);
+        return http_path_decode(target, out->path, &out->is_folder);
     path = (HttpText){target.at + scheme_length, target.length - scheme_length};
     authority = cut(&path, '/');
     if (authority.length == 0 || authority.length != fields->value[FIELD_HOST].length ||
@@ -255,7 +255,7 @@ parse_target(HttpText target, const Fields *fields, char *out_path)
         return 400; /* no path: only OPTIONS may leave it out */
     path.at--;
     path.length++;
-    return http_path_decode(path, out_path);
+    return http_path_decode(path, out->path, &out->is_folder);
 }
 
 static int
@@ -293,7 +293,7 @@ parse_head(HttpText head, HttpRequest *out)
     out->if_range = fields.value[FIELD_IF_RANGE];
     out->if_none_match = fields.value[FIELD_IF_NONE_MATCH];
     out->if_modified_since = fields.value[FIELD_IF_MODIFIED_SINCE];
-    return parse_target(out->target, &fields, out->path);
+    return parse_target(out->target, &fields, out);
 }
 
 static HttpVerdict

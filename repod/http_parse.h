@@ -54,7 +54,9 @@ typedef struct {
     HttpText if_none_match;
     HttpText if_modified_since;
 
-    char path[HTTP_MAX_PATH + 1]; /* relative and decoded; "" where the target cannot name a served file */
+    bool is_folder; /* the target ends in a slash: @path is "" or does so too */
+    char path[HTTP_MAX_PATH +
+              1]; /* relative and decoded; "" also where the target cannot name a served file */
 } HttpRequest;
 
 typedef enum {
@@ -72,11 +74,11 @@ HttpVerdict http_request_parse(const char *data, size_t size, HttpRequest *out);
 /**
  * http_path_decode: the path of a target in origin-form ("/blobs/x?query"), percent-decoded, without its
  * first slash, into @out_path of HTTP_MAX_PATH + 1 bytes. It becomes "" where a component is empty or starts
- * with a dot: such names are never served.
+ * with a dot: such names are never served. @out_is_folder: "" or "blobs/", which name no file but perhaps a page.
  *
  * Returns: 0, or the status of the refusal (400 or 414)
  */
-int http_path_decode(HttpText target, char *out_path);
+int http_path_decode(HttpText target, char *out_path, bool *out_is_folder);
 
 /** http_number_parse: plain decimal digits, at most 2^63 - 1, and nothing else. */
 bool http_number_parse(HttpText text, uint64_t *out_number);

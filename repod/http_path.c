@@ -40,11 +40,17 @@ decode_escape(const char *at, const char *end)
     return byte < 0x20 || byte == 0x7f || byte == '/' ? -1 : byte;
 }
 
+/* A slash at the very end is a folder's: "" or "a/". */
 static bool
-is_servable(const char *path)
+is_servable(const char *path, bool *out_is_folder)
 {
+    *out_is_folder = false;
     for (const char *at = path;; at++) {
-        if (*at == '\0' || *at == '/' || *at == '.')
+        if (*at == '\0') {
+            *out_is_folder = true;
+            return true;
+        }
+        if (*at == '/' || *at == '.')
             return false;
         at = strchr(at, '/');
         if (at == NULL)
@@ -53,7 +59,7 @@ is_servable(const char *path)
 }
 
 int
-http_path_decode(HttpText target, char *out_path)
+http_path_decode(HttpText target, char *out_path, bool *out_is_folder)
 {
     const char *at = target.at, *end = target.at + target.length;
     size_t n = 0;
@@ -78,7 +84,7 @@ http_path_decode(HttpText target, char *out_path)
     if (at < end && !is_query(at + 1, end))
         return 400;
     out_path[n] = '\0';
-    if (!is_servable(out_path))
+    if (!is_servable(out_path, out_is_folder))
         out_path[0] = '\0';
     return 0;
 }

@@ -8,6 +8,7 @@
 #define EXIT_USAGE 2
 
 typedef struct {
+    char *config;
     char **listen;
     int threads;
     char *port_file;
@@ -16,11 +17,12 @@ typedef struct {
     gboolean show_version;
 } Arguments;
 
-/* The folder to serve, borrowed from @argv, or NULL with @error set. */
+/* What is to be served, for messages: the folder, borrowed from @argv, or the configuration; or NULL with @error set. */
 static const char *
 read_arguments(int argc, char **argv, Arguments *out, GError **error)
 {
     const GOptionEntry entries[] = {
+        {"config", 'c', 0, G_OPTION_ARG_FILENAME, &out->config, "Read repod.conf(5) from FILE", "FILE"},
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &out->listen,
          "Where to listen, port 0 for any free one (default " REPOD_DEFAULT_LISTEN "); may be repeated",
          "ADDRESS:PORT"},
@@ -33,9 +35,10 @@ read_arguments(int argc, char **argv, Arguments *out, GError **error)
         {"version", 0, 0, G_OPTION_ARG_NONE, &out->show_version, "Show the version", NULL},
         G_OPTION_ENTRY_NULL,
     };
-    g_autoptr(GOptionContext) context = g_option_context_new("DIR");
+    g_autoptr(GOptionContext) context = g_option_context_new("[DIR]");
 
-    g_option_context_set_summary(context, "Serve the image repository in folder DIR over HTTP.");
+    g_option_context_set_summary(
+        context, "Serve the image repository in folder DIR, or those of a configuration, over HTTP.");
     g_option_context_add_main_entries(context, entries, NULL);
     if (!g_option_context_parse(context, &argc, &argv, error))
         return NULL;
@@ -45,11 +48,11 @@ read_arguments(int argc, char **argv, Arguments *out, GError **error)
         error_set(error, "--threads and --max-connections take a positive number");
         return NULL;
     }
-    if (argc != 2) {
-        error_set(error, "exactly one folder is needed; see repod --help");
+    if (argc != (out->config == NULL ? 2 : 1)) {
+        error_set(error, "exactly one folder is needed, or --config instead of it; see repod --help");
         return NULL;
     }
-    return argv[1];
+    return out->config == NULL ? argv[1] : out->config;
 }
 
 static int
@@ -67,7 +70,8 @@ serve(const RepodOptions *options)
 
     if (server == NULL)
         return fail(error, EXIT_FAILED);
-    fprintf(stderr, "repod: serving %s on %s\n", options->root, repod_uris(server));
+    fprintf(stderr, "repod: serving %s on %s\n", options->config != NULL ? options->config : options->root,
+            repod_uris(server));
     return repod_run(server, &error) ? 0 : fail(error, EXIT_FAILED);
 }
 
@@ -86,7 +90,8 @@ main(int argc, char **argv)
         status = 0;
     } else {
         RepodOptions options = {
-            .root = root,
+            .root = arguments.config == NULL ? root : NULL,
+            .config = arguments.config,
             .listen = (const char *const *)arguments.listen,
             .port_file = arguments.port_file,
             .access_log = arguments.access_log,
@@ -96,6 +101,7 @@ main(int argc, char **argv)
 
         status = serve(&options);
     }
+    g_free(arguments.config);
     g_strfreev(arguments.listen);
     g_free(arguments.port_file);
     g_free(arguments.access_log);

@@ -62,15 +62,15 @@ rewind_reply(Reply *reply)
 }
 
 void
-reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, bool should_close)
+reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const char *path, bool should_close)
 {
     FileFacts facts;
     int status;
 
     rewind_reply(reply);
-    status = open_file(reply, request->path, root_fd, &facts);
+    status = open_file(reply, path, root_fd, &facts);
     if (status == 0)
-        response_file(request, &facts, time(NULL), should_close, &reply->response);
+        response_file(request, path, &facts, time(NULL), should_close, &reply->response);
     else
         response_status(request, status, time(NULL), should_close, &reply->response);
 }

@@ -17,8 +17,9 @@ typedef struct {
 
 typedef enum { REPLY_MORE, REPLY_WANT_READ, REPLY_WANT_WRITE, REPLY_DONE, REPLY_FAILED } ReplyProgress;
 
-/** reply_begin_file: answer a GET or HEAD from the folder @root_fd. */
-void reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, bool should_close);
+/** reply_begin_file: answer a GET or HEAD with @path beneath the folder @root_fd. */
+void reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const char *path,
+                      bool should_close);
 
 /** reply_begin_bytes: @head->length is that of @body. */
 void reply_begin_bytes(Reply *reply, const ResponseHead *head, GBytes *body);

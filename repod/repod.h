@@ -10,10 +10,12 @@
 #define REPOD_DEFAULT_LISTEN "127.0.0.1:8080"
 
 /**
- * RepodOptions: all texts are borrowed for the server's life. Zero means the default for every number.
+ * RepodOptions: all texts are borrowed for the server's life. Zero and NULL mean what the
+ * configuration says, and its defaults.
  */
 typedef struct {
-    const char *root;          /* the folder that is served */
+    const char *root;          /* the folder that is served, publicly, where there is no @config */
+    const char *config;        /* repod.conf; or NULL */
     const char *const *listen; /* NULL-ended "ADDRESS:PORT", port 0 for any free one; NULL: the default */
     const char
         *port_file; /* gets one bound port a line, in the order of @listen; removed in the end; or NULL */

@@ -220,16 +220,16 @@ response_head(const ResponseHead *head, time_t now, Response *out)
 }
 
 void
-response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
-              Response *out)
+response_file(const HttpRequest *request, const char *path, const FileFacts *facts, time_t now,
+              bool should_close, Response *out)
 {
     char etag[ETAG_MAX], last_modified[30] = "";
     ByteRange range = {0, 0};
     RangeKind kind = RANGE_WHOLE;
-    bool is_blob = g_str_has_prefix(request->path, BLOB_PREFIX);
+    bool is_blob = g_str_has_prefix(path, BLOB_PREFIX);
     int status = 304;
 
-    print_etag(request->path, facts, etag);
+    print_etag(path, facts, etag);
     /* 8.8.2.2: a date in whole seconds can still become that of a second version while its second lasts. */
     if (facts->mtime_seconds + 1 < now && facts->mtime_seconds >= 0)
         response_format_date(facts->mtime_seconds, last_modified);
@@ -252,7 +252,7 @@ response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bo
         append(out,
                "Accept-Ranges: bytes\r\nContent-Type: %s\r\nX-Content-Type-Options: "
                "nosniff\r\nContent-Length: %" G_GUINT64_FORMAT "\r\n",
-               content_type(request->path), (guint64)range.length);
+               content_type(path), (guint64)range.length);
     if (status == 206)
         append(out,
                "Content-Range: bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT "\r\n",

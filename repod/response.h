@@ -29,9 +29,10 @@ typedef struct {
     char head[RESPONSE_HEAD_MAX]; /* for everything but a file, its short text follows within */
 } Response;
 
-/** response_file: 200, 206, 304 or 416 for a complete request whose path is open. @now: for Date. */
-void response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
-                   Response *out);
+/** response_file: 200, 206, 304 or 416 for a complete request whose file is open. @path: within its repository. @now: for
+ * Date. */
+void response_file(const HttpRequest *request, const char *path, const FileFacts *facts, time_t now,
+                   bool should_close, Response *out);
 
 /** response_status: a short text for any other status. A HEAD gets the head alone. */
 void response_status(const HttpRequest *request, int status, time_t now, bool should_close, Response *out);

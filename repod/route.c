@@ -5,9 +5,15 @@
 void
 route_request(const RouteFacts *facts, const HttpRequest *request, Reply *reply, Exchange *out_exchange)
 {
+    RouteFacts within = *facts;
+
     *out_exchange = (Exchange){NULL, NULL};
+    within.site = runtime_find_site(facts->runtime, request->host.at, request->host.length, request->path,
+                                    &within.path);
     if (request->method != HTTP_GET && request->method != HTTP_HEAD)
         reply_begin_refusal(reply, request, 405, true);
+    else if (within.site == NULL)
+        reply_begin_refusal(reply, request, 404, facts->should_close);
     else
-        reply_begin_file(reply, request, facts->worker->shared->root_fd, facts->should_close);
+        reply_begin_file(reply, request, within.site->root, within.path, facts->should_close);
 }

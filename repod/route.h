@@ -6,11 +6,16 @@
 #include "repod/peer.h"
 #include "repod/worker.h"
 
-/** RouteFacts: what is known of the request besides its head. Borrowed. */
+/** RouteFacts: what is known of the request besides its head. Borrowed: an exchange refs the runtime if it keeps its parts. */
 typedef struct {
     Worker *worker;
+    Runtime *runtime;
     const Peer *peer;
     bool should_close; /* after the answer, whatever the client wishes */
+
+    /* These two are found by route_request() and given on by it. */
+    const Site *site; /* NULL: the request is for no repository */
+    const char *path; /* within the site; "" for its root, and for what is never served */
 } RouteFacts;
 
 /**

@@ -7,24 +7,19 @@
 #include "repod/worker.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define MIN_JOB_THREADS 4 /* a slow disk blocks one of them, not the rest */
 #define MAX_THREADS 256
 #define MIN_JOB_THREADS 4 /* one slow disk read must not keep all the others waiting */
-#define DEFAULT_CONNECTIONS 10000
 /* Descriptors that are not connections: loops, listeners, the root, the log, refusals. */
 #define SPARE_DESCRIPTORS 256
 
 struct RepodServer {
     Shared shared;
     GPtrArray *workers;
-    Fd log;
     Fd signals;
     GPtrArray *signal_events; /* one a worker */
     GString *uris;
@@ -38,8 +33,6 @@ connection_limit(unsigned wanted)
     struct rlimit limit;
     rlim_t possible;
 
-    if (wanted == 0)
-        wanted = DEFAULT_CONNECTIONS;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return wanted;
     if (limit.rlim_cur < limit.rlim_max) {
@@ -54,34 +47,62 @@ connection_limit(unsigned wanted)
     return (unsigned)MIN((rlim_t)wanted, possible);
 }
 
-static struct timeval
-timeout(unsigned milliseconds, unsigned fallback_seconds)
+/* What the command line says outweighs the file. */
+static void
+apply_options(Config *config, const RepodOptions *options)
 {
-    if (milliseconds == 0)
-        milliseconds = fallback_seconds * 1000;
-    return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    const struct {
+        unsigned *value;
+        unsigned wanted;
+    } numbers[] = {
+        {&config->threads, options->threads},
+        {&config->max_connections, options->max_connections},
+        {&config->head_timeout_ms, options->head_timeout_ms},
+        {&config->idle_timeout_ms, options->idle_timeout_ms},
+        {&config->body_timeout_ms, options->body_timeout_ms},
+        {&config->write_timeout_ms, options->write_timeout_ms},
+        {&config->stop_timeout_ms, options->stop_timeout_ms},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(numbers); i++)
+        if (numbers[i].wanted != 0)
+            *numbers[i].value = numbers[i].wanted;
+    config->max_connections = connection_limit(config->max_connections);
+    if (options->access_log != NULL) {
+        g_free(config->access_log);
+        config->access_log = g_strdup(options->access_log);
+    }
+    if (options->listen != NULL)
+        g_ptr_array_set_size(config->listen, 0);
+    for (const char *const *at = options->listen; at != NULL && *at != NULL; at++)
+        config_add_listen(config, *at, false);
+    if (config->listen->len == 0)
+        config_add_listen(config, REPOD_DEFAULT_LISTEN, false);
 }
 
-static bool
-open_files(RepodServer *server, const RepodOptions *options, GError **error)
+static Config *
+read_config(const char *path, GError **error)
 {
-    g_auto(Fd) probe = -1;
+    g_autoptr(GBytes) text = file_read(path, CONFIG_MAX_BYTES, error);
 
-    server->shared.root_fd = open(options->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (server->shared.root_fd < 0)
-        return error_set_errno(error, "%s", options->root);
-    probe = file_open_beneath(server->shared.root_fd, ".", O_RDONLY | O_DIRECTORY, error);
-    if (probe < 0) {
-        g_prefix_error(error,
-                       "%s: ", options->root); /* a kernel without openat2 shows here, not at each request */
-        return false;
-    }
-    if (options->access_log == NULL)
-        return true;
-    server->log = strcmp(options->access_log, "-") == 0
-                      ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                      : open(options->access_log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    return server->log >= 0 || error_set_errno(error, "%s", options->access_log);
+    if (text == NULL)
+        return NULL;
+    return config_parse(g_bytes_get_data(text, NULL), g_bytes_get_size(text), path, error);
+}
+
+static Runtime *
+load(const RepodOptions *options, GError **error)
+{
+    g_autoptr(Config) config = NULL;
+
+    if (options->config != NULL)
+        config = read_config(options->config, error);
+    else
+        config = config_new_simple(options->root);
+    if (config == NULL)
+        return NULL;
+    apply_options(config, options);
+    return runtime_new(config, error);
 }
 
 static bool
@@ -153,24 +174,26 @@ watch_signals(RepodServer *server, GError **error)
 static bool
 start(RepodServer *server, const RepodOptions *options, GError **error)
 {
-    static const char *const fallback[] = {REPOD_DEFAULT_LISTEN, NULL};
-    const char *const *addresses = options->listen != NULL ? options->listen : fallback;
-    unsigned threads = options->threads != 0 ? options->threads : pool_default_threads();
+    const Config *config;
     g_autoptr(GString) ports = g_string_new(NULL);
+    unsigned threads;
 
+    server->shared.runtime = load(options, error);
     /* A stale port file would send somebody who waits for it to another server. */
-    if (!open_files(server, options, error) ||
+    if (server->shared.runtime == NULL ||
         (options->port_file != NULL && !file_remove(options->port_file, error)))
         return false;
+    config = server->shared.runtime->config;
+    threads = config->threads != 0 ? config->threads : pool_default_threads();
     for (unsigned i = 0; i < MIN(threads, MAX_THREADS); i++) {
-        Worker *worker = worker_new(&server->shared, server->log, error);
+        Worker *worker = worker_new(&server->shared, error);
 
         if (worker == NULL)
             return false;
         g_ptr_array_add(server->workers, worker);
     }
-    for (; *addresses != NULL; addresses++)
-        if (!listen_on(server, *addresses, ports, error))
+    for (guint i = 0; i < config->listen->len; i++)
+        if (!listen_on(server, ((ConfigListen *)g_ptr_array_index(config->listen, i))->address, ports, error))
             return false;
     if (!watch_signals(server, error))
         return false;
@@ -189,13 +212,8 @@ repod_new(const RepodOptions *options, GError **error)
 {
     g_autoptr(RepodServer) server = g_new0(RepodServer, 1);
 
-    server->shared.root_fd = server->log = server->signals = -1;
-    server->shared.max_connections = connection_limit(options->max_connections);
-    server->shared.head_timeout = timeout(options->head_timeout_ms, 15);
-    server->shared.idle_timeout = timeout(options->idle_timeout_ms, 60);
-    server->shared.body_timeout = timeout(options->body_timeout_ms, 30);
-    server->shared.write_timeout = timeout(options->write_timeout_ms, 60);
-    server->shared.stop_timeout = timeout(options->stop_timeout_ms, 30);
+    server->signals = -1;
+    pthread_mutex_init(&server->shared.runtime_lock, NULL);
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
     server->signal_events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     server->uris = g_string_new(NULL);
@@ -214,8 +232,8 @@ repod_free(RepodServer *server)
     g_ptr_array_unref(server->signal_events);
     pool_queue_free(server->shared.jobs);
     g_ptr_array_unref(server->workers);
-    fd_close(server->shared.root_fd);
-    fd_close(server->log);
+    runtime_unref(server->shared.runtime);
+    pthread_mutex_destroy(&server->shared.runtime_lock);
     fd_close(server->signals);
     g_string_free(server->uris, TRUE);
     g_free(server);

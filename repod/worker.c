@@ -60,7 +60,7 @@ on_resume_accept(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, voi
 static void
 admit(Worker *worker, int fd, const Peer *peer)
 {
-    unsigned limit = worker->shared->max_connections;
+    unsigned limit = worker->runtime->config->max_connections;
     unsigned others = atomic_load(&worker->shared->n_connections);
 
     if (others >= limit + MAX_REFUSALS)
@@ -104,6 +104,7 @@ finish_if_idle(Worker *worker)
 static void
 stop_gracefully(Worker *worker)
 {
+    const struct timeval deadline = worker_time(worker->runtime->config->stop_timeout_ms);
     GList *next;
 
     /* Who is in the queue has connected successfully, and would see a reset when the socket closes. */
@@ -112,11 +113,27 @@ stop_gracefully(Worker *worker)
     event_del(worker->resume_accept);
     g_ptr_array_set_size(worker->listeners, 0);
     worker->is_stopping = true;
-    evtimer_add(worker->stop_deadline, &worker->shared->stop_timeout);
+    evtimer_add(worker->stop_deadline, &deadline);
     for (GList *at = worker->connections.head; at != NULL; at = next) {
         next = at->next;
         conn_stop(at->data);
     }
+}
+
+/* The log goes with the configuration: a reload opens it afresh, which is what rotating it needs. */
+static void
+take_runtime(Worker *worker)
+{
+    Runtime *old = worker->runtime;
+
+    pthread_mutex_lock(&worker->shared->runtime_lock);
+    worker->runtime = runtime_ref(worker->shared->runtime);
+    pthread_mutex_unlock(&worker->shared->runtime_lock);
+    if (worker->runtime != old) {
+        access_log_free(worker->log);
+        worker->log = worker->runtime->access_log >= 0 ? access_log_new(worker->runtime->access_log) : NULL;
+    }
+    runtime_unref(old);
 }
 
 static void
@@ -127,6 +144,7 @@ on_wake(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
     unsigned level = atomic_load(&worker->shared->stop_level);
 
     (void)eventfd_read(fd, &count);
+    take_runtime(worker);
     if (level >= STOP_NOW)
         worker->is_done = true;
     else if (level == STOP_GRACEFULLY && !worker->is_stopping)
@@ -180,15 +198,14 @@ make_pipe(Worker *worker)
 }
 
 Worker *
-worker_new(Shared *shared, int log_fd, GError **error)
+worker_new(Shared *shared, GError **error)
 {
     g_autoptr(Worker) worker = g_new0(Worker, 1);
 
     worker->shared = shared;
     worker->listeners = g_ptr_array_new_with_free_func(listener_free);
     g_queue_init(&worker->connections);
-    if (log_fd >= 0)
-        worker->log = access_log_new(log_fd);
+    take_runtime(worker);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     worker->done_read = worker->done_write = -1;
     worker->base = new_base();
@@ -231,6 +248,7 @@ worker_free(Worker *worker)
     if (worker->base != NULL)
         event_base_free(worker->base);
     access_log_free(worker->log);
+    runtime_unref(worker->runtime);
     fd_close(worker->wake_fd);
     fd_close(worker->done_read);
     fd_close(worker->done_write);

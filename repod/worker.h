@@ -8,20 +8,17 @@
 #include "base/pool.h"
 #include "repod/access_log.h"
 #include "repod/peer.h"
+#include "repod/runtime.h"
 
 #include <event2/event.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
-/* What every worker of a server shares. Constant while they run, but for the two atomics. */
+/* What every worker of a server shares. Constant while they run, but for the atomics and what the lock guards. */
 typedef struct {
-    int root_fd;
     PoolQueue *jobs; /* for what would block an event loop */
-    unsigned max_connections;
-    struct timeval head_timeout;
-    struct timeval idle_timeout;
-    struct timeval body_timeout;
-    struct timeval write_timeout;
-    struct timeval stop_timeout;
+    pthread_mutex_t runtime_lock;
+    Runtime *runtime; /* the newest one; guarded by the lock */
     atomic_uint n_connections;
     atomic_uint stop_level; /* StopLevel, one up with each signal */
 } Shared;
@@ -30,6 +27,7 @@ typedef enum { STOP_NOT, STOP_GRACEFULLY, STOP_NOW } StopLevel;
 
 typedef struct {
     Shared *shared;
+    Runtime *runtime; /* what new requests begin under */
     struct event_base *base;
     GPtrArray *listeners; /* (element-type Listener) */
     int wake_fd;
@@ -46,7 +44,7 @@ typedef struct {
     unsigned n_cut; /* responses that the end of the worker cut */
 } Worker;
 
-Worker *worker_new(Shared *shared, int log_fd, GError **error);
+Worker *worker_new(Shared *shared, GError **error);
 
 /** worker_free: for a worker that does not run. Open connections are cut. */
 void worker_free(Worker *worker);
@@ -55,6 +53,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Worker, worker_free)
 /** worker_add_listener: takes @fd, which is bound but need not listen yet. */
 bool worker_add_listener(Worker *worker, int fd, GError **error);
 
+/** worker_time: of libevent. */
+static inline struct timeval
+worker_time(unsigned milliseconds)
+{
+    return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+}
+
 /** worker_listen: start listening. Only then does the kernel give this worker its share of new connections.
  */
 bool worker_listen(Worker *worker, GError **error);
@@ -62,5 +67,5 @@ bool worker_listen(Worker *worker, GError **error);
 /** worker_run: serve on this thread until Shared.stop_level says to stop. */
 bool worker_run(Worker *worker, GError **error);
 
-/** worker_wake: have the worker look at Shared.stop_level; from any thread. */
+/** worker_wake: have the worker look at Shared.stop_level and Shared.runtime; from any thread. */
 void worker_wake(const Worker *worker);

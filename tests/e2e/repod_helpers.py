@@ -25,7 +25,7 @@ class Repod:
         for address in listen:
             command += ["--listen", address]
         with open(self.stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen([*command, *options, folder], stderr=stderr, stdout=stderr)
+            self.process = subprocess.Popen([*command, *options, *([folder] if folder else [])], stderr=stderr, stdout=stderr)
         # The line on stderr is the last thing before serving; a program that ends instead ends the wait.
         wait_until(lambda: b"serving" in self.stderr_path.read_bytes() or self.process.poll() is not None)
         if self.process.poll() is not None:

@@ -437,3 +437,23 @@ def test_help_and_version(tmp_path):
     for option, text in (("--help", "--port-file"), ("--version", "repod ")):
         result = subprocess.run([program(), option], capture_output=True, text=True, timeout=TIMEOUT)
         assert result.returncode == 0 and text in result.stdout
+
+
+def test_one_daemon_serves_several_repositories(tmp_path):
+    """By path and by host name; the longest path wins, and each is a world of its own."""
+    conf = tmp_path / "repod.conf"
+    text = "[server]\naccess-log=-\n"
+    for name, keys in (("all", ""), ("sub", "path=/images/"), ("host", "host=Example.org\npath=/images/")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").write_text(name)
+        text += f"[repository {name}]\ndir={tmp_path / name}\n{keys}\n"
+    conf.write_text(text)
+    with Repod(None, tmp_path, "--config", conf) as server:
+        def body(path, host="h"):
+            return server.ask(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()).body
+
+        assert body("/file") == b"all"
+        assert body("/images/file") == b"sub"
+        assert body("/images/file", "example.ORG:80") == b"host"
+        assert body("/file", "example.org") == b"all"
+        assert body("/images/../file") == body("/images/") == body("/images") == b"404 Not Found\n"

@@ -22,7 +22,7 @@ check_answer(const HttpRequest *request, uint64_t file_size)
     const FileFacts facts = {.size = file_size, .inode = 1, .mtime_seconds = 2, .mtime_nanoseconds = 3};
     Response response;
 
-    response_file(request, &facts, 1000, request->should_close, &response);
+    response_file(request, request->path, &facts, 1000, request->should_close, &response);
     g_assert(response.head_length < sizeof response.head);
     g_assert(response.length <= file_size && response.offset <= file_size - response.length);
     g_assert(memmem(response.head, response.head_length, "\r\n\r\n", 4) != NULL);
@@ -43,6 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         g_assert(request.size <= MIN(size, HTTP_MAX_HEAD) && request.refusal == 0);
         g_assert(request.method != HTTP_OTHER);
         check_path(request.path);
+        g_assert(!request.is_folder || *request.path == '\0' || g_str_has_suffix(request.path, "/"));
         check_answer(&request, 0);
         check_answer(&request, 10);
         check_answer(&request, UINT64_MAX);

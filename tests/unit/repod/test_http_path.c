@@ -16,6 +16,7 @@ static const struct {
     const char *target;
     int status;
     const char *path; /* "": names nothing that is served */
+    bool is_folder;
 } rows[] = {
     {"/index.asc", 0, "index.asc"},
     {"/blobs/sha512/ab/cd", 0, "blobs/sha512/ab/cd"},
@@ -30,12 +31,14 @@ static const struct {
     {"/a%3Fb", 0, "a?b"},
     {"/%252e%252e/a", 0, "%2e%2e/a"}, /* decoded once */
 
-    {"/", 0, ""},
-    {"/?a", 0, ""},
+    {"/", 0, "", true},
+    {"/?a", 0, "", true},
     {"//", 0, ""},
     {"//a", 0, ""},
     {"/a//b", 0, ""},
-    {"/a/", 0, ""},
+    {"/a/", 0, "a/", true},
+    {"/a/b/?c", 0, "a/b/", true},
+    {"/.a/", 0, ""},
     {"/.", 0, ""},
     {"/..", 0, ""},
     {"/../a", 0, ""},
@@ -81,11 +84,13 @@ decodes_what_can_be_served_and_refuses_tricks(void **state)
         size_t length = strlen(rows[i].target);
         g_autofree char *target = g_malloc(length + (length == 0));
         char path[HTTP_MAX_PATH + 1] = "";
+        bool is_folder = false;
         int status;
 
         memcpy(target, rows[i].target, length);
-        status = http_path_decode((HttpText){target, length}, path);
-        if (status != rows[i].status || (status == 0 && strcmp(path, rows[i].path) != 0))
+        status = http_path_decode((HttpText){target, length}, path, &is_folder);
+        if (status != rows[i].status || is_folder != rows[i].is_folder ||
+            (status == 0 && strcmp(path, rows[i].path) != 0))
             fail_msg("%s: status %d, path '%s'", rows[i].target, status, path);
     }
 }

@@ -29,7 +29,7 @@ answer(const char *method, const char *path, const char *fields, time_t now, Res
     HttpRequest request;
 
     assert_int_equal(http_request_parse(text, strlen(text), &request), HTTP_COMPLETE);
-    response_file(&request, &ten_bytes, now, request.should_close, out);
+    response_file(&request, request.path, &ten_bytes, now, request.should_close, out);
     out->head[out->head_length] = '\0';
 }
 
@@ -221,7 +221,7 @@ fits_the_largest_numbers(void **state)
     Response response;
 
     (void)state;
-    response_file(&request, &huge, INT64_C(253402300799), true, &response);
+    response_file(&request, request.path, &huge, INT64_C(253402300799), true, &response);
     assert_int_equal(response.status, 206);
     assert_int_equal(response.length, 2);
 }

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Opens what a configuration names. */
+#include "repod/runtime.h"
+
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+site_free(void *data)
+{
+    Site *site = data;
+
+    fd_close(site->root);
+    g_free(site);
+}
+
+static Site *
+site_new(const ConfigSite *config, GError **error)
+{
+    g_auto(Fd) root = open(config->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    g_auto(Fd) probe = -1;
+    Site *site;
+
+    if (root < 0) {
+        error_set_errno(error, "%s", config->dir);
+        return NULL;
+    }
+    probe = file_open_beneath(root, ".", O_RDONLY | O_DIRECTORY, error);
+    if (probe < 0) {
+        /* A kernel without openat2 shows here, not at each request. */
+        g_prefix_error(error, "%s: ", config->dir);
+        return NULL;
+    }
+    site = g_new0(Site, 1);
+    site->config = config;
+    site->root = fd_steal(&root);
+    return site;
+}
+
+static bool
+open_access_log(Runtime *runtime, GError **error)
+{
+    const char *path = runtime->config->access_log;
+
+    if (path == NULL)
+        return true;
+    runtime->access_log = strcmp(path, "-") == 0
+                              ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                              : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    return runtime->access_log >= 0 || error_set_errno(error, "%s", path);
+}
+
+Runtime *
+runtime_new(Config *config, GError **error)
+{
+    g_autoptr(Runtime) runtime = g_new0(Runtime, 1);
+
+    atomic_init(&runtime->n_users, 1);
+    runtime->config = config_ref(config);
+    runtime->sites = g_ptr_array_new_with_free_func(site_free);
+    runtime->access_log = -1;
+    for (guint i = 0; i < config->sites->len; i++) {
+        Site *site = site_new(g_ptr_array_index(config->sites, i), error);
+
+        if (site == NULL)
+            return NULL;
+        g_ptr_array_add(runtime->sites, site);
+    }
+    return open_access_log(runtime, error) ? g_steal_pointer(&runtime) : NULL;
+}
+
+Runtime *
+runtime_ref(Runtime *runtime)
+{
+    atomic_fetch_add_explicit(&runtime->n_users, 1, memory_order_relaxed);
+    return runtime;
+}
+
+void
+runtime_unref(Runtime *runtime)
+{
+    if (runtime == NULL || atomic_fetch_sub(&runtime->n_users, 1) > 1)
+        return;
+    g_ptr_array_unref(runtime->sites);
+    fd_close(runtime->access_log);
+    config_unref(runtime->config);
+    g_free(runtime);
+}
+
+const Site *
+runtime_find_site(const Runtime *runtime, const char *host, size_t host_length, const char *path,
+                  const char **out_rest)
+{
+    const ConfigSite *found = config_find_site(runtime->config, host, host_length, path, out_rest);
+
+    for (guint i = 0; found != NULL && i < runtime->sites->len; i++) {
+        const Site *site = g_ptr_array_index(runtime->sites, i);
+
+        if (site->config == found)
+            return site;
+    }
+    return NULL;
+}
