@@ -7,9 +7,13 @@
 static json_t *
 text_value(const char *value)
 {
-    g_autofree char *valid = value != NULL ? g_utf8_make_valid(value, -1) : NULL;
+    json_t *text = value != NULL ? json_string(value) : json_null();
+    g_autofree char *valid = NULL;
 
-    return valid != NULL ? json_string(valid) : json_null();
+    if (text != NULL)
+        return text;
+    valid = g_utf8_make_valid(value, -1);
+    return json_string(valid);
 }
 
 Json *

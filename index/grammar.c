@@ -12,9 +12,10 @@
 
 #include <string.h>
 
-#define NAME_CHARACTERS "-ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._"
-#define KEY_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_."
-#define SUBKEY_CHARACTERS KEY_CHARACTERS ","
+/* Besides letters and digits. */
+#define NAME_MORE "-._"
+#define KEY_MORE "_."
+#define SUBKEY_MORE "_.,"
 
 typedef struct {
     const GrammarEvents *events;
@@ -27,28 +28,40 @@ typedef struct {
     unsigned n_blank;    /* empty lines since the last line of the field */
 } Reader;
 
-static bool
-is_made_of(const char *text, const char *characters)
+/* How long the run of letters, digits and @more at the start of @text is. strspn() with as many characters is slower
+ * than all the rest of reading. */
+static size_t
+span(const char *text, const char *more)
 {
-    return *text != '\0' && text[strspn(text, characters)] == '\0';
+    size_t length = 0;
+
+    while (g_ascii_isalnum(text[length]) || (text[length] != '\0' && strchr(more, text[length]) != NULL))
+        length++;
+    return length;
+}
+
+static bool
+is_made_of(const char *text, const char *more)
+{
+    return *text != '\0' && text[span(text, more)] == '\0';
 }
 
 bool
 index_grammar_is_name(const char *text)
 {
-    return is_made_of(text, NAME_CHARACTERS);
+    return is_made_of(text, NAME_MORE);
 }
 
 bool
 index_grammar_is_key(const char *text)
 {
-    return is_made_of(text, KEY_CHARACTERS);
+    return is_made_of(text, KEY_MORE);
 }
 
 bool
 index_grammar_is_subkey(const char *text)
 {
-    return is_made_of(text, SUBKEY_CHARACTERS);
+    return is_made_of(text, SUBKEY_MORE);
 }
 
 static bool
@@ -97,7 +110,7 @@ end_section(Reader *reader)
 static void
 read_header(Reader *reader, const char *line)
 {
-    size_t length = strspn(line + 1, NAME_CHARACTERS);
+    size_t length = span(line + 1, NAME_MORE);
 
     end_section(reader);
     reader->has_seen_section = true;
@@ -117,14 +130,14 @@ read_header(Reader *reader, const char *line)
 static GrammarField *
 split_field(const char *line, unsigned number)
 {
-    size_t key = strspn(line, KEY_CHARACTERS), subkey = 0;
+    size_t key = span(line, KEY_MORE), subkey = 0;
     const char *rest = line + key;
     GrammarField *field;
 
     if (key == 0)
         return NULL;
     if (*rest == '[') {
-        subkey = strspn(rest + 1, SUBKEY_CHARACTERS);
+        subkey = span(rest + 1, SUBKEY_MORE);
         if (subkey == 0 || rest[1 + subkey] != ']')
             return NULL;
         rest += subkey + 2;

@@ -8,14 +8,16 @@
 
 #include <string.h>
 
+#define FEW_FIELDS 64u /* more have to be hashed to be compared */
+
 typedef struct {
     Index *index;
     GPtrArray *problems;
-    GHashTable *seen;   /* "name arch" of the accepted entries -> header line */
-    GHashTable *fields; /* "key[subkey]" of the section at hand */
-    unsigned headers;   /* header comments seen so far */
-    unsigned n_fields;  /* of all entries so far */
-    bool is_full;       /* a limit was passed: nothing more is taken */
+    GHashTable *seen;              /* "name arch" of the accepted entries -> header line */
+    const GrammarSection *section; /* at hand */
+    unsigned headers;              /* header comments seen so far */
+    unsigned n_fields;             /* of all entries so far */
+    bool is_full;                  /* a limit was passed: nothing more is taken */
 } Parser;
 
 static void
@@ -133,6 +135,54 @@ set_checksum(IndexEntry *entry, const GrammarField *field, bool has_better, GErr
 }
 
 static bool
+is_same_field(const GrammarField *a, const GrammarField *b)
+{
+    return strcmp(a->key, b->key) == 0 && g_strcmp0(a->subkey, b->subkey) == 0;
+}
+
+/* By comparing each with each: no real section has more fields than that. */
+static const GrammarField *
+find_repeated_of_few(const GrammarSection *section)
+{
+    for (guint i = 1; i < section->fields->len; i++)
+        for (guint k = 0; k < i; k++)
+            if (is_same_field(g_ptr_array_index(section->fields, i), g_ptr_array_index(section->fields, k)))
+                return g_ptr_array_index(section->fields, i);
+    return NULL;
+}
+
+/* NULL or the first field that is there twice. */
+static const GrammarField *
+find_repeated(const GrammarSection *section)
+{
+    g_autoptr(GHashTable) seen = NULL;
+
+    if (section->fields->len <= FEW_FIELDS)
+        return find_repeated_of_few(section);
+    seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < section->fields->len; i++) {
+        const GrammarField *field = g_ptr_array_index(section->fields, i);
+
+        if (!g_hash_table_add(
+                seen, g_strdup_printf("%s[%s]", field->key, field->subkey == NULL ? "" : field->subkey)))
+            return field;
+    }
+    return NULL;
+}
+
+static bool
+has_field(const GrammarSection *section, const char *key, const char *subkey)
+{
+    for (guint i = 0; i < section->fields->len; i++) {
+        const GrammarField *field = g_ptr_array_index(section->fields, i);
+
+        if (strcmp(field->key, key) == 0 && g_strcmp0(field->subkey, subkey) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
 set_field(const Parser *parser, IndexEntry *entry, const GrammarField *field, GError **error)
 {
     const struct {
@@ -156,7 +206,7 @@ set_field(const Parser *parser, IndexEntry *entry, const GrammarField *field, GE
     if (strcmp(field->key, "notes") == 0)
         return add_note(entry, field);
     if (strcmp(field->key, "checksum") == 0)
-        return set_checksum(entry, field, g_hash_table_contains(parser->fields, "checksum[sha512]"), error);
+        return set_checksum(entry, field, has_field(parser->section, "checksum", "sha512"), error);
     if (field->subkey != NULL)
         return add_extension(entry, field);
     for (size_t i = 0; i < G_N_ELEMENTS(KNOWN); i++)
@@ -170,26 +220,10 @@ set_field(const Parser *parser, IndexEntry *entry, const GrammarField *field, GE
     return add_extension(entry, field);
 }
 
-/* Every field of the section into parser->fields; NULL or the first that is there twice. */
-static const GrammarField *
-find_repeated(Parser *parser, const GrammarSection *section)
-{
-    g_hash_table_remove_all(parser->fields);
-    for (guint i = 0; i < section->fields->len; i++) {
-        const GrammarField *field = g_ptr_array_index(section->fields, i);
-        char *full = field->subkey == NULL ? g_strdup(field->key)
-                                           : g_strdup_printf("%s[%s]", field->key, field->subkey);
-
-        if (!g_hash_table_add(parser->fields, full))
-            return field;
-    }
-    return NULL;
-}
-
 static bool
 build_entry(Parser *parser, const GrammarSection *section, IndexEntry *entry, unsigned *line, GError **error)
 {
-    const GrammarField *repeated = find_repeated(parser, section);
+    const GrammarField *repeated = find_repeated(section);
 
     entry->name = g_strdup(section->name);
     entry->line = section->line;
@@ -227,6 +261,7 @@ read_section(const GrammarSection *section, void *context)
     gpointer first;
     char *identity;
 
+    parser->section = section;
     parser->n_fields += section->fields->len;
     parser->is_full = parser->is_full || parser->index->entries->len == INDEX_MAX_ENTRIES ||
                       parser->n_fields > INDEX_MAX_ALL_FIELDS;
@@ -257,10 +292,9 @@ index_parse(GBytes *text, const char *source, GPtrArray **out_problems, GError *
     g_autoptr(Index) index = NULL;
     g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func((GDestroyNotify)index_problem_free);
     g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    g_autoptr(GHashTable) fields = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     gsize size;
     const char *data = g_bytes_get_data(text, &size);
-    Parser parser = {.problems = problems, .seen = seen, .fields = fields};
+    Parser parser = {.problems = problems, .seen = seen};
 
     if (size > INDEX_MAX_BYTES) {
         error_set(error, "%s: the index is larger than %u bytes", source, INDEX_MAX_BYTES);
