@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "fetch/seen.h"
 #include "fetch/streams.h"
+#include "fetch/trust_refresh.h"
 #include "net/net.h"
 
 #include <sys/utsname.h>
@@ -109,6 +110,11 @@ judge(const Source *source, const DoorIndex *opened, GError **out_refusal, GErro
             " as before, but with other content: two publishers, or somebody else has the key; ask "
             "the publisher",
             source->name, source->uri, index->version);
+    else if (source->trusted_until > 0 && source->trusted_until < (int64_t)time(NULL))
+        error_set_code(out_refusal, BASE_ERROR_UNTRUSTED,
+                       "source '%s': %s: its trust has expired; its publisher must have the root keys sign "
+                       "another version",
+                       source->name, source->uri);
     else if (index->expires > 0 && index->expires < (int64_t)time(NULL))
         error_set_code(out_refusal, BASE_ERROR_UNTRUSTED,
                        "source '%s': %s: its index has expired; its publisher must sign it again",
@@ -141,13 +147,17 @@ answer_clear(Answer *answer)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Answer, answer_clear)
 
-/* @uri instead of the source's own. */
+/* @uri instead of the source's own. First whom to trust, then what they signed. */
 static bool
-ask_server(const Source *source, char *uri, const Texts *known, Answer *out_answer, GError **error)
+ask_once(Source *source, char *uri, const Texts *known, Answer *out_answer, bool *out_changed,
+         GPtrArray *warnings, GError **error)
 {
-    Source at = *source; /* all borrowed */
     g_auto(Answer) answer = {0};
+    Source at;
 
+    if (!trust_refresh(source, uri, warnings, out_changed, error))
+        return false;
+    at = *source; /* all borrowed */
     at.uri = uri;
     if (!net_url_is_same_origin(source->uri, uri)) /* a mirror is told no secret of the source */
         at.credential = NULL;
@@ -157,6 +167,23 @@ ask_server(const Source *source, char *uri, const Texts *known, Answer *out_answ
     *out_answer = answer;
     answer = (Answer){0};
     return true;
+}
+
+/* Signed by an unknown key? The keys may have been exchanged after they were asked for. */
+static bool
+ask_server(Source *source, char *uri, const Texts *known, Answer *out_answer, GPtrArray *warnings,
+           GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+    bool is_changed;
+
+    if (ask_once(source, uri, known, out_answer, &is_changed, warnings, &problem))
+        return true;
+    if (is_code(problem, BASE_ERROR_UNTRUSTED) && !is_changed &&
+        trust_refresh(source, uri, warnings, &is_changed, NULL) && is_changed)
+        return ask_once(source, uri, NULL, out_answer, &is_changed, warnings, error);
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return false;
 }
 
 /* What was got from @uri becomes the catalogue's. */
@@ -195,7 +222,7 @@ warn_of_server(const Catalogue *catalogue, const GError *problem, bool is_last, 
 static bool
 open_online(Catalogue *catalogue, const Texts *known, GPtrArray *warnings, GError **error)
 {
-    const Source *source = catalogue->source;
+    Source *source = catalogue->source;
     guint n = g_strv_length(source->mirrors);
 
     for (guint i = 0; i <= n; i++) {
@@ -203,7 +230,7 @@ open_online(Catalogue *catalogue, const Texts *known, GPtrArray *warnings, GErro
         g_auto(Answer) answer = {0};
         g_autoptr(GError) problem = NULL;
 
-        if (!ask_server(source, uri, i == 0 ? known : NULL, &answer, &problem)) {
+        if (!ask_server(source, uri, i == 0 ? known : NULL, &answer, warnings, &problem)) {
             if (is_code(problem, BASE_ERROR_INTERRUPTED)) {
                 g_clear_error(error);
                 g_propagate_error(error, g_steal_pointer(&problem));
@@ -295,6 +322,11 @@ catalogue_open(Source *source, CatalogueMode mode, GPtrArray *warnings)
 
     catalogue->source = source;
     catalogue->uri = source->uri;
+    if (!trust_state_load(source, &catalogue->failure)) {
+        g_prefix_error(&catalogue->failure, "source '%s': ", source->name);
+        g_ptr_array_add(warnings, g_strdup(catalogue->failure->message));
+        return catalogue;
+    }
     has_known = texts_load(source, &known, &cache_problem);
     if (mode == CATALOGUE_RECENT && has_known && is_recent(source)) {
         if (open_cached(catalogue, &known, NULL) && catalogue->refusal == NULL) {

@@ -45,12 +45,16 @@ without_armour(GBytes *text)
 static SignVerified *
 verify(const Source *source, const Texts *texts, GError **error)
 {
-    g_autofree char *verdict = trust_state_path(source->name, "verdict");
-    const SignCheck check = {.keys = source->keys,
-                             .pins = (const char *const *)source->pins,
-                             .verdict = verdict,
-                             .name = source->uri};
+    g_autofree char *verdict = NULL;
+    SignCheck check = {.keys = source->keys, .pins = (const char *const *)source->pins, .name = source->uri};
 
+    if (*source->pins == NULL || source->keys == NULL) {
+        error_set_code(error, BASE_ERROR_UNTRUSTED,
+                       "%s: no key may sign its index at present: its trust names none that is still valid",
+                       source->uri);
+        return NULL;
+    }
+    check.verdict = verdict = trust_state_path(source->name, "verdict");
     if (texts->signature == NULL)
         return sign_verify_clear(texts->text, &check, error);
     return sign_verify_detached(texts->text, texts->signature, &check, error);

@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 
+#include <stdint.h>
+
 typedef enum {
     SOURCE_NATIVE,  /* an index text of virt-builder or virt-depot */
     SOURCE_STREAMS, /* simplestreams: streams/v1/index.sjson or .json */
@@ -39,8 +41,9 @@ typedef struct {
     char **pins;  /* full fingerprints; empty for an unsigned source and for one pinned by its roots */
     GBytes *keys; /* public keys of pins and roots; NULL for an unsigned source */
     char **roots; /* full fingerprints of root keys, which sign who may sign the index; empty for none */
-    unsigned threshold; /* how many of @roots must agree; 0 without roots */
-    bool is_unsigned;   /* the user said so: nothing is verified but what the index itself says */
+    unsigned threshold;    /* how many of @roots must agree; 0 without roots */
+    int64_t trusted_until; /* not stored: expiry of the trust that @pins come from; 0: @pins were given */
+    bool is_unsigned;      /* the user said so: nothing is verified but what the index itself says */
 } Source;
 
 Source *source_new(const char *name, const char *uri);

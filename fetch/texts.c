@@ -44,6 +44,24 @@ fetch_one(const Source *source, const char *url, size_t max_bytes, GBytes *known
 }
 
 bool
+texts_fetch_file(const Source *source, const char *leaf, size_t max_bytes, const char *etag,
+                 GBytes **out_body, char **out_etag, GError **error)
+{
+    g_autofree char *url = net_url_join(source->uri, leaf);
+    g_auto(NetReply) reply = {0};
+    g_auto(NetAccess) access = {0};
+    NetLimits limits;
+
+    if (!access_init(source, &access, &limits, error) ||
+        !net_get(url, max_bytes, etag, &limits, &reply, error))
+        return false;
+    *out_body = g_steal_pointer(&reply.body);
+    if (out_etag != NULL)
+        *out_etag = g_steal_pointer(&reply.etag);
+    return true;
+}
+
+bool
 texts_fetch(const Source *source, TextsKind kind, const Texts *known, Texts *out_texts, GError **error)
 {
     static const Texts NOTHING;

@@ -25,6 +25,15 @@ typedef enum {
  */
 bool texts_fetch(const Source *source, TextsKind kind, const Texts *known, Texts *out_texts, GError **error);
 
+/**
+ * texts_fetch_file: another small file of the source.
+ * @etag: (nullable) of the one that is known: *out_body is NULL where it has not changed since
+ * @out_etag: (nullable)
+ * Errors: as net_get()
+ */
+bool texts_fetch_file(const Source *source, const char *leaf, size_t max_bytes, const char *etag,
+                      GBytes **out_body, char **out_etag, GError **error);
+
 /** texts_load: the last good ones. BASE_ERROR_NOT_FOUND where there are none of this source's URL. */
 bool texts_load(const Source *source, Texts *out_texts, GError **error);
 

@@ -4,13 +4,15 @@
 #include "fetch/access.h"
 #include "fetch/fetch.h"
 #include "fetch/show.h"
+#include "fetch/trust_state.h"
 #include "net/net.h"
 #include "sign/sign.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static char **option_fingerprints, **option_mirrors;
+static char **option_fingerprints, **option_roots, **option_mirrors;
+static int option_threshold;
 static char *option_key, *option_format, *option_proxy, *option_ca, *option_credential;
 static int option_priority = SOURCE_PRIORITY;
 static gboolean option_unsigned, option_json, option_dry_run;
@@ -18,6 +20,10 @@ static gboolean option_unsigned, option_json, option_dry_run;
 static const GOptionEntry ADD_OPTIONS[] = {
     {"fingerprint", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_fingerprints,
      "Trust an index signed by this key: 40 hex digits; may be repeated", "FPR"},
+    {"root", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_roots,
+     "Trust an index key that root keys such as this one name; repeat for each", "FPR"},
+    {"threshold", 0, 0, G_OPTION_ARG_INT, &option_threshold,
+     "How many of the root keys must have signed (default: all that are given)", "K"},
     {"key", 0, 0, G_OPTION_ARG_FILENAME, &option_key,
      "Public keys to choose from, instead of the source's keys.asc", "FILE"},
     {"unsigned", 0, 0, G_OPTION_ARG_NONE, &option_unsigned, "Believe the source without any signature", NULL},
@@ -93,6 +99,50 @@ take_pins(Source *source, GError **error)
     return true;
 }
 
+/* The root keys; which keys may sign the index is what they say. @error must not be NULL. */
+static bool
+take_roots(Source *source, GError **error)
+{
+    guint n = g_strv_length(option_roots);
+    g_autoptr(GBytes) offered = NULL;
+    g_autoptr(GPtrArray) blocks = g_ptr_array_new();
+
+    g_strfreev(source->roots);
+    source->roots = g_new0(char *, n + 1);
+    for (guint i = 0; i < n; i++) {
+        char *root = sign_normal_fingerprint(option_roots[i], error);
+
+        if (root == NULL)
+            return false;
+        if (g_strv_contains((const char *const *)source->roots, root)) {
+            error_set_code(error, BASE_ERROR_USAGE, "--root: %s is given twice", root);
+            g_free(root);
+            return false;
+        }
+        source->roots[i] = root;
+    }
+    if (option_threshold < 0 || (guint)option_threshold > n)
+        return error_set_code(error, BASE_ERROR_USAGE, "--threshold: 1 to %u are possible", n);
+    source->threshold = option_threshold > 0 ? (unsigned)option_threshold : n;
+    offered = read_keys(source, error);
+    if (offered == NULL)
+        return false;
+    g_ptr_array_add(blocks, offered);
+    source->keys = sign_merge_keys(blocks, (const char *const *)source->roots, error);
+    return source->keys != NULL;
+}
+
+/* Nothing that is kept from before may speak for a source that is added now. @error must not be NULL. */
+static bool
+take_trust(Source *source, GError **error)
+{
+    if (!trust_state_forget(source->name, error))
+        return false;
+    if (option_roots != NULL)
+        return take_roots(source, error);
+    return option_unsigned || take_pins(source, error);
+}
+
 static Json *
 list_json(char *const *list)
 {
@@ -150,9 +200,17 @@ check_usage(const char *name, GError **error)
     if (!source_is_name(name))
         return error_set_code(error, BASE_ERROR_USAGE,
                               "'%s': a source's name is letters, digits, '-', '_' and '.', at most 64", name);
-    if (option_unsigned && (option_fingerprints != NULL || option_key != NULL))
-        return error_set_code(error, BASE_ERROR_USAGE, "--unsigned excludes --fingerprint and --key");
-    if (!option_unsigned && option_fingerprints == NULL)
+    if (option_unsigned && (option_fingerprints != NULL || option_roots != NULL || option_key != NULL))
+        return error_set_code(error, BASE_ERROR_USAGE, "--unsigned excludes --fingerprint, --root and --key");
+    if (option_fingerprints != NULL && option_roots != NULL)
+        return error_set_code(error, BASE_ERROR_USAGE,
+                              "--fingerprint and --root exclude each other: root keys say who may sign");
+    if (option_threshold != 0 && option_roots == NULL)
+        return error_set_code(error, BASE_ERROR_USAGE, "--threshold goes with --root");
+    if (option_roots != NULL && option_format != NULL && strcmp(option_format, "native") != 0)
+        return error_set_code(error, BASE_ERROR_USAGE,
+                              "--root is for repositories of virt-depot's own format");
+    if (!option_unsigned && option_fingerprints == NULL && option_roots == NULL)
         return error_set_code(
             error, BASE_ERROR_USAGE,
             "say which key signs this source with --fingerprint: its publisher prints it with "
@@ -206,15 +264,23 @@ run_add(int argc G_GNUC_UNUSED, char **argv, GError **error)
     if (!check_usage(argv[0], error) || (source = new_source(argv[0], argv[1], error)) == NULL)
         return false;
     source->is_unsigned = option_unsigned;
-    if (!option_unsigned && !take_pins(source, error))
+    if (!take_trust(source, error))
         return false;
     catalogue = catalogue_open(g_steal_pointer(&source), CATALOGUE_ASK, warnings);
     g_ptr_array_add(owner, catalogue);
     if (catalogue->failure != NULL || catalogue->refusal != NULL) {
         g_propagate_error(error,
                           g_error_copy(catalogue->failure != NULL ? catalogue->failure : catalogue->refusal));
+        trust_state_forget(argv[0], NULL);
         return false;
     }
+    if (option_roots != NULL) { /* what is stored is whom the user trusts, not whom they name today */
+        g_strfreev(catalogue->source->pins);
+        catalogue->source->pins = g_new0(char *, 1);
+    }
+    if (option_dry_run)
+        trust_state_forget(argv[0], NULL);
+    g_free(catalogue->source->repo_id);
     catalogue->source->repo_id = g_strdup(catalogue->opened.index->repo_id);
     if (!option_dry_run && !source_write(catalogue->source, error))
         return false;
