@@ -63,6 +63,7 @@ admit(Worker *worker, int fd, const Peer *peer)
     unsigned limit = worker->runtime->config->max_connections;
     unsigned others = atomic_load(&worker->shared->n_connections);
 
+    counters_add(&worker->shared->counters, others >= limit ? COUNT_LIMIT_CONNECTIONS : COUNT_CONNECTIONS);
     if (others >= limit + MAX_REFUSALS)
         close(fd);
     else
@@ -80,6 +81,7 @@ accept_some(Listener *listener, unsigned max)
         if (fd >= 0) {
             admit(listener->worker, fd, &peer);
         } else if (is_out_of_resources(errno)) {
+            counters_add(&listener->worker->shared->counters, COUNT_LIMIT_FILES);
             pause_accept(listener->worker);
             return;
         } else if (errno == EAGAIN) {

@@ -7,6 +7,7 @@
 
 #include "base/pool.h"
 #include "repod/access_log.h"
+#include "repod/counters.h"
 #include "repod/peer.h"
 #include "repod/runtime.h"
 
@@ -19,6 +20,7 @@ typedef struct {
     PoolQueue *jobs; /* for what would block an event loop */
     pthread_mutex_t runtime_lock;
     Runtime *runtime; /* the newest one; guarded by the lock */
+    Counters counters;
     atomic_uint n_connections;
     atomic_uint stop_level; /* StopLevel, one up with each signal */
 } Shared;
