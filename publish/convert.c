@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +19,7 @@
 #define MAX_FILE (8ull << 40)   /* what a manifest can describe */
 #define MAX_FILES 64
 #define MAX_MESSAGE 2048u
+#define INTERRUPT_POLL_MS 500
 
 typedef struct {
     int in_fd, out_fd;
@@ -54,13 +56,18 @@ read_messages(int fd, pid_t pid)
     bool is_killed = false;
 
     for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
         char buffer[512];
-        ssize_t n = read(fd, buffer, sizeof buffer);
+        ssize_t n;
 
         if (!is_killed && interrupt_signal() != 0) {
             kill(pid, SIGKILL);
             is_killed = true;
         }
+        /* A signal that comes just before the call does not end it: look again now and then. */
+        if (poll(&ready, 1, INTERRUPT_POLL_MS) <= 0)
+            continue;
+        n = read(fd, buffer, sizeof buffer);
         if (n == 0 || (n < 0 && errno != EINTR))
             break;
         if (n > 0)

@@ -4,6 +4,7 @@
 import hashlib
 import json
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -120,6 +121,29 @@ def test_a_file_name_is_never_taken_for_a_protocol(repo, depot, home):
         convert(image, "vmdk", "plain.vmdk").rename(home / name)
         depot("repo", "add", *NO_LOOK, "--name", "tiny", "--", repo.folder, name, cwd=home)
         assert repo.content("tiny") == image.read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_conversion_ends_with_the_run(repo, depot, home, number):
+    other = convert(make_image(home / "tiny.raw"), "vmdk", "a.vmdk")
+    os.mkfifo(home / "wait")
+    (home / "bin").mkdir()
+    (home / "bin/qemu-img").write_text(f'#!/bin/sh\necho $$ >"{home}/pid"\nexec cat "{home}/wait"\n')
+    (home / "bin/qemu-img").chmod(0o755)
+    process = subprocess.Popen([BIN / "virt-depot", "repo", "add", repo.folder, other, "--name", "a", *NO_LOOK],
+                               env={**os.environ, "VIRT_DEPOT_HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}"},
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with open(home / "wait", "wb"):  # opens once the child reads
+        child = int((home / "pid").read_text())
+        process.send_signal(number)
+        assert process.wait(timeout=60) == -number
+        watch = os.pidfd_open(child) if os.path.exists(f"/proc/{child}") else None
+        if watch is not None:  # a zombie until init reaps it, or gone by now
+            assert select.select([watch], [], [], 60)[0]
+            os.close(watch)
+    assert (repo.litter() == []) == (number == signal.SIGTERM)
+    add(depot, repo.folder, other, "a")
+    assert repo.litter() == [] and list(repo.check()) == ["a"]
 
 
 # ---- standard input ----
