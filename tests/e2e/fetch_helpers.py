@@ -39,7 +39,7 @@ class Keys:
     def make(self, nickname, expires="never", time=None):
         fake = ("--faked-system-time", time) if time else ()
         self.gpg(*fake, "--quick-generate-key", f"{nickname} <{nickname}@example.org>", "ed25519", "sign", expires)
-        listing = self.gpg("--with-colons", "--list-keys", nickname).stdout
+        listing = self.gpg("--with-colons", "--list-keys", f"={nickname} <{nickname}@example.org>").stdout
         self.fingerprints[nickname] = re.search(r"^fpr:+([0-9A-F]{40}):", listing, re.M).group(1)
         return self.fingerprints[nickname]
 

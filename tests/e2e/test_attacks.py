@@ -77,13 +77,17 @@ def publish(repo, version, signer=None, **entry):
     (repo.folder / "keys.asc").write_bytes(known)
 
 
+def restore_dir(folder, files):
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
 def snapshot(repo):
     return {path.name: path.read_bytes() for path in repo.folder.iterdir() if path.is_file()}
 
 
 def restore(repo, files):
-    for name, content in files.items():
-        (repo.folder / name).write_bytes(content)
+    restore_dir(repo.folder, files)
 
 
 # ---- arbitrary installation: anything in place of what was published ----
@@ -117,7 +121,9 @@ def test_arbitrary_installation(repo, server, victim, keys, images, how):
 
 
 def test_wrong_software(repo, server, victim, images):
-    repo.add("other", EVIL)
+    repo.entries.clear()
+    repo.add("tiny", GOOD, packed=GOOD)
+    repo.add("other", EVIL, packed=EVIL)
     publish(repo, 8)
     victim.add()
     (repo.folder / "tiny.xz").write_bytes((repo.folder / "other.xz").read_bytes())
@@ -196,16 +202,22 @@ def test_cross_repo_replay(repo, server, victim, images):
 # ---- endless data ----
 
 
-@pytest.mark.parametrize("path", ["/index", "/index.sig", "/index.asc", "/keys.asc", "/tiny.xz"])
+CAPS = {"/index": 100 << 20, "/index.sig": 64 << 10, "/index.asc": 100 << 20, "/keys.asc": 1 << 20, "/tiny.xz": 1 << 20}
+
+
+@pytest.mark.parametrize("path", CAPS)
 def test_endless_data(repo, server, victim, images, path):
     victim.add()
     if path == "/index.asc":
         (repo.folder / "index.sig").unlink()
     server.plan[path] = [server.sends_endlessly] * 9
-    # Rubbish beside the index costs no more than its cap; the index itself and the image are refused.
-    victim("pull", "tiny", status={"/tiny.xz": 3, "/keys.asc": 0}.get(path, 1))
-    assert server.sent[path] <= 2 * (32 << 20) + (8 << 20)
-    assert images() == [] or path == "/keys.asc"
+    if path == "/tiny.xz":
+        victim("pull", "tiny", status=3)
+        assert images() == []
+    else:  # what was verified before goes on to count until it expires
+        done = victim("pull", "tiny")
+        assert "sends more than" in done.stderr and Path(done.stdout.strip()).read_bytes() == GOOD
+    assert server.sent[path] <= 2 * CAPS[path] + (16 << 20)  # and what the socket's buffers hold
 
 
 def test_endless_data_that_unpacks(repo, server, victim, images):
@@ -225,12 +237,15 @@ def test_endless_data_that_unpacks(repo, server, victim, images):
 @pytest.mark.parametrize("path", ["/index", "/index.sig", "/keys.asc", "/tiny.xz"])
 def test_slow_retrieval(repo, server, victim, images, path):
     victim.add()
+    publish(repo, 8, content=GOOD, revision="4")
+    (repo.folder / "keys.asc").write_bytes((repo.folder / "keys.asc").read_bytes() + b"\n")
     server.plan[path] = [server.stalls_after(0)] * 99
     start = time.monotonic()
-    done = victim("pull", "tiny", status=1)
+    # It is given up; what was verified before goes on to count until it expires.
+    done = victim("pull", "tiny", status=1 if path == "/tiny.xz" else 0)
     assert path in done.stderr
     assert time.monotonic() - start < 60
-    assert images() == []
+    assert images() == [] or path != "/tiny.xz"
 
 
 # ---- extraneous dependencies: does not apply, as an image depends on nothing ----
@@ -282,60 +297,36 @@ def test_fast_forward_and_recovery(repo, server, victim, keys, tmp_path, images)
 # ---- a malicious mirror that prevents updates ----
 
 
-@pytest.mark.parametrize("how", ["older", "expired", "garbage", "dead", "older-trust"])
+@pytest.mark.parametrize("how", ["older", "expired", "garbage", "dead"])
 def test_malicious_mirror_preventing_updates(repo, server, victim, keys, tmp_path, how):
+    """The first server of the source is the bad one; a good one stands behind it."""
     trust = Trust(keys, tmp_path).add("abc", ["online"], "ab").write(repo.folder)
-    bad = tmp_path / "mirror"
-    shutil.copytree(repo.folder, bad)
-    other = Server(bad)
+    shutil.copytree(repo.folder, tmp_path / "bad")
+    bad = Server(tmp_path / "bad")
     try:
-        victim.add("--threshold", "2", "--mirror", server.url, url=other.url, pin="--root", names="abc")
-        victim("list")
-        if how == "older-trust":
-            trust.add("abc", ["online", "next"], "bc").write(repo.folder)
-        publish(repo, 9, content=EVIL, revision="5")
+        victim.add("--threshold", "2", "--mirror", server.url, url=bad.url, pin="--root", names="abc")
+        old = snapshot(repo)
+        trust.add("abc", ["online", "next"], "bc").write(repo.folder)
+        publish(repo, 9)
+        restore_dir(bad.folder, snapshot(repo))
+        victim("list")  # has seen version 9
+        publish(repo, 10, "next", content=EVIL, revision="4")
         if how == "older":
-            publish_in = Repository.__new__(Repository)
-            publish_in.__dict__.update(repo.__dict__)
-            victim_sees = snapshot(repo)
-            shutil.copytree(repo.folder, tmp_path / "seen")
-            # The victim has seen version 9 once, from the good one.
-            restore_dir(bad, victim_sees)
-            victim("list")
-            shutil.rmtree(bad)
-            shutil.copytree(tmp_path / "seen", bad)
-            publish(repo, 10, content=GOOD, revision="6")
-            publish_old(bad, repo, keys)
+            restore_dir(bad.folder, old)
         elif how == "expired":
             expired = Repository(tmp_path / "expired", keys, signer="online",
-                                 header=HEADER.format(8).replace("2100", "2020"))
-            expired.add("tiny", EVIL)
+                                 header=HEADER.format(10).replace("2100", "2020"))
+            expired.add("tiny", GOOD, revision="9")
             expired.sign(detached=True)
-            restore_dir(bad, {n: (expired.folder / n).read_bytes() for n in ("index", "index.sig", "index.asc")})
+            restore_dir(bad.folder, {n: (expired.folder / n).read_bytes() for n in ("index", "index.sig", "index.asc")})
         elif how == "garbage":
-            for name in ("index", "index.sig", "index.asc", "trust"):
-                (bad / name).write_bytes(b"garbage")
-        elif how == "dead":
+            restore_dir(bad.folder, dict.fromkeys(("index", "index.sig", "index.asc", "trust"), b"garbage"))
+        else:
             for name in ("/index", "/index.sig", "/index.asc", "/keys.asc", "/trust"):
-                other.plan[name] = [other.status(503)] * 99
-        done = victim("pull", "tiny")
-        assert Path(done.stdout.strip()).read_bytes() == (GOOD if how == "older" else EVIL)
+                bad.plan[name] = [bad.status(503)] * 99
+        assert Path(victim("pull", "tiny").stdout.strip()).read_bytes() == EVIL
     finally:
-        other.close()
-
-
-def restore_dir(folder, files):
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-
-
-def publish_old(folder, repo, keys):
-    """The mirror holds back: a version below what the victim has seen."""
-    old = Repository.__new__(Repository)
-    old.folder, old.keys, old.signer, old.header, old.entries = folder, keys, "online", HEADER.format(8), list(repo.entries)
-    known = (folder / "keys.asc").read_bytes()
-    old.sign(detached=True)
-    (folder / "keys.asc").write_bytes(known)
+        bad.close()
 
 
 # ---- the online key in wrong hands ----
@@ -385,7 +376,8 @@ def test_root_key_compromise_below_threshold(repo, server, victim, keys, tmp_pat
         forged = good.copy().add(roots, ["attacker"], signers, threshold=threshold)
         forged.write(repo.folder)
         publish(repo, 9, "attacker", revision="9")
-        assert "and 2 are needed" in victim("pull", "tiny", status=3).stderr
+        done = victim("pull", "tiny", status=3)
+        assert "and 2 are needed" in done.stderr
     assert images() == []
     # The others exchange the stolen one.
     good.add(["b", "c", "next"], ["online"], ["b", "c"]).write(repo.folder)
