@@ -13,6 +13,7 @@ import pytest
 
 from conftest import BIN, run
 from real import STOCK, wait_file
+from repo_helpers import add, make_image
 
 @pytest.fixture(scope="module")
 def stock(host, published):
@@ -170,3 +171,36 @@ def test_both_clients_agree_on_the_hand_written_repository(nginx, depot, home):
     ours = json.loads(depot("list", "--json").stdout)
     theirs = [t for t in json.loads(stock.stdout)["templates"] if not t["hidden"]]
     assert [(i["name"], i["arch"], i["size"]) for i in ours] == [(t["os-version"], t["arch"], t["size"]) for t in theirs]
+
+
+def test_virt_builder_follows_a_subkey_that_its_key_file_holds(nginx, depot, home):
+    """It takes the last key of a file, so keys.asc of a repository with root keys ends with the one that signs."""
+    www, url = nginx
+    folder, config = www / "repo", home / "c/virt-builder/repos.d"
+    depot("repo", "init", folder)
+    add(depot, folder, make_image(home / "tiny.raw"))
+    depot("key", "create", home / "root", "--user-id", "Root <root@example.org>")
+    depot("key", "export", home / "root", "--output", home / "root.asc")
+    depot("trust", "draft", folder, "--root", home / "root.asc", "--output", home / "t1")
+    depot("trust", "sign", home / "t1", "--home", home / "root")
+    depot("trust", "publish", folder, home / "t1")
+    config.mkdir(parents=True)
+    (home / "gpg").mkdir(mode=0o700)
+
+    def listed(key_file):
+        (config / "depot.conf").write_text(f"[depot]\nuri={url}/repo/index.asc\ngpgkey=file://{key_file}\n")
+        env = {**STOCK, "XDG_CONFIG_HOME": str(home / "c"), "XDG_CACHE_HOME": str(home / "v"), "HOME": str(home),
+               "VIRT_BUILDER_DIRS": str(home / "none"), "GNUPGHOME": str(home / "gpg")}
+        return run("virt-builder", "--list", env=env, check=False)
+
+    depot("key", "rotate", folder, "--next-only")
+    depot("key", "export", folder, "--output", home / "with-next.asc")
+    shutil.copy(folder / "keys.asc", home / "all.asc")
+    before = home / "without.asc"
+    before.write_bytes((folder / "gen/1/keys.asc").read_bytes())
+    for key_file in (home / "with-next.asc", home / "all.asc", before):
+        assert listed(key_file).stdout.split()[:1] == ["tiny"], key_file
+    depot("key", "rotate", folder)
+    for key_file in (home / "with-next.asc", home / "all.asc"):
+        assert listed(key_file).stdout.split()[:1] == ["tiny"], key_file
+    assert listed(before).returncode != 0  # which is why the next subkey travels ahead
