@@ -38,6 +38,7 @@ static const Key SERVER_KEYS[] = {
     {"idle-timeout", SECONDS, KEY(Config, idle_timeout_ms), 0, 0},
     {"body-timeout", SECONDS, KEY(Config, body_timeout_ms), 0, 0},
     {"write-timeout", SECONDS, KEY(Config, write_timeout_ms), 0, 0},
+    {"request-timeout", SECONDS, KEY(Config, request_timeout_ms), 0, 0},
     {"tls-timeout", SECONDS, KEY(Config, tls_timeout_ms), 0, 0},
     {"stop-timeout", SECONDS, KEY(Config, stop_timeout_ms), 0, 0},
     {"min-body-rate", SIZE, KEY(Config, min_body_rate), 0, 0},
@@ -116,7 +117,10 @@ config_new(void)
     config->idle_timeout_ms = config->write_timeout_ms = 60 * 1000;
     config->body_timeout_ms = config->stop_timeout_ms = 30 * 1000;
     config->tls_timeout_ms = 10 * 1000;
+    config->request_timeout_ms = MAX_SECONDS * 1000;
     config->min_body_rate = 1024;
+    config->client_requests = 1000;
+    config->client_burst = 2000;
     return config;
 }
 
@@ -375,9 +379,13 @@ check_whole(const Config *config, const char *name, GError **error)
 
     for (guint i = 0; i < config->listen->len; i++)
         has_tls |= ((ConfigListen *)g_ptr_array_index(config->listen, i))->is_tls;
-    if (has_tls && (config->tls_certificate == NULL || config->tls_key == NULL))
+    if ((has_tls && config->tls_certificate == NULL) ||
+        (config->tls_certificate == NULL) != (config->tls_key == NULL))
         return error_set_code(error, BASE_ERROR_USAGE,
                               "%s: [%s]: 'tls-listen' needs 'tls-certificate' and 'tls-key'", name, SERVER);
+    if (config->tls_client_ca != NULL && config->tls_certificate == NULL)
+        return error_set_code(error, BASE_ERROR_USAGE, "%s: [%s]: 'tls-client-ca' needs 'tls-certificate'",
+                              name, SERVER);
     for (guint i = 0; i < config->sites->len; i++) {
         const ConfigSite *site = g_ptr_array_index(config->sites, i);
 

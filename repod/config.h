@@ -47,7 +47,7 @@ typedef struct {
     unsigned threads;
     unsigned max_connections, max_client_connections;
     unsigned head_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms, tls_timeout_ms,
-        stop_timeout_ms;
+        request_timeout_ms, stop_timeout_ms;
     uint64_t min_body_rate;                 /* bytes per second */
     unsigned client_requests, client_burst; /* per second; 0: no limit */
     uint64_t client_bytes;                  /* per second; 0: no limit */

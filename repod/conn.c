@@ -1,130 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The state machine of a connection: read a head, take its body, do its work, answer it, again. While it answers it does
- * not read: the kernel then slows a client down that sends requests faster than it takes answers. Memory is about 2 KiB,
- * and one fixed buffer while there is input.
+ * The life of a connection: its events, its time limits and its end. While it answers it does not read: the kernel then slows a
+ * client down that sends requests faster than it takes answers. Memory is about 2 KiB, and one fixed buffer while there is
+ * input. What each state does is in conn_steps.c.
  */
-#include "repod/conn.h"
-#include "repod/http_body.h"
-#include "repod/route.h"
+#include "repod/conn_state.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 /* Steps of one connection before others get their turn: at most 8 MiB, a few milliseconds. */
 #define STEPS_PER_TURN 8
-/* For bodies: few system calls, and still little memory for a thousand uploads. */
-#define BODY_BUFFER (64 * 1024)
-/* After the last answer: how long to swallow what the client still sends. Closing at once would make the kernel
- * reset the connection, and the client may lose the answer with it (RFC 9112, 9.6). */
-#define LINGER_MS 2000
-static const char GO_ON[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
-typedef enum {
-    CONN_READING,   /* a head */
-    CONN_GRANTING,  /* sending 100 (Continue) */
-    CONN_RECEIVING, /* a body */
-    CONN_WORKING,   /* the pool has it; no event is watched */
-    CONN_SENDING,
-    CONN_LINGERING,
-} ConnState;
-
-typedef enum { STEP_AGAIN, STEP_WAIT_READ, STEP_WAIT_WRITE, STEP_WAIT_JOB, STEP_CLOSE } Step;
-
-struct Conn {
-    GList link;
-    Worker *worker;
-    struct event *readable;
-    struct event *writable;
-    Transport transport;
-    Peer peer;
-    ConnState state;
-    bool has_answered; /* any request yet */
-    char *input;       /* NULL while there is nothing in it */
-    size_t input_size, input_capacity;
-    struct timeval read_deadline; /* monotonic */
-    Runtime *runtime;             /* of the request; NULL between two */
-    Exchange exchange;
-    HttpBody body;
-    size_t granted; /* bytes of GO_ON that were sent */
-    Reply reply;
-    int queued;         /* bytes in the kernel that the client had not taken when waiting began */
-    char *request_text; /* for the log */
-    int64_t started_us;
-};
-
-static struct timeval
-monotonic_now(void)
-{
-    int64_t now = g_get_monotonic_time();
-
-    return (struct timeval){.tv_sec = now / G_USEC_PER_SEC, .tv_usec = now % G_USEC_PER_SEC};
-}
-
-static void
-set_deadline(Conn *conn, unsigned milliseconds)
-{
-    const struct timeval now = monotonic_now(), span = worker_time(milliseconds);
-
-    evutil_timeradd(&now, &span, &conn->read_deadline);
-}
-
-static void
-end_reply(Conn *conn)
-{
-    AccessEntry entry = {
-        .peer = &conn->peer,
-        .request = conn->request_text,
-        .status = conn->reply.response.status,
-        .body_bytes = conn->reply.body_sent,
-        .duration_us = g_get_monotonic_time() - conn->started_us,
-        .now_us = g_get_real_time(),
-    };
-
-    if (conn->worker->log != NULL)
-        access_log_add(conn->worker->log, &entry);
-    g_clear_pointer(&conn->request_text, g_free);
-    reply_clear(&conn->reply);
-    exchange_clear(&conn->exchange);
-    g_clear_pointer(&conn->runtime, runtime_unref);
-    conn->has_answered = true;
-}
+static void run(Conn *conn);
 
 bool
 conn_is_busy(const Conn *conn)
 {
-    return conn->state != CONN_READING && conn->state != CONN_LINGERING;
+    switch (conn->state) {
+    case CONN_HANDSHAKE:
+    case CONN_READING:
+    case CONN_ENDING:
+    case CONN_LINGERING:
+        return false;
+    default:
+        return true;
+    }
 }
 
 void
 conn_free(Conn *conn)
 {
-    g_assert(conn->state != CONN_WORKING);
+    Shared *shared = conn->worker->shared;
+
+    g_assert(conn->state != CONN_WORKING && conn->state != CONN_WARMING);
     if (conn->state == CONN_SENDING)
-        end_reply(conn);
+        conn_end_reply(conn);
     exchange_clear(&conn->exchange);
     runtime_unref(conn->runtime);
     g_free(conn->request_text);
     /* Events first: epoll must not meet the number of a closed descriptor again as another socket. */
     event_free(conn->readable);
     event_free(conn->writable);
+    if (conn->pause != NULL)
+        event_free(conn->pause);
     transport_clear(&conn->transport);
+    limit_leave(shared->clients, conn->client, g_get_monotonic_time());
     g_queue_unlink(&conn->worker->connections, &conn->link);
-    atomic_fetch_sub(&conn->worker->shared->n_connections, 1);
+    atomic_fetch_sub(&shared->n_connections, 1);
+    if (conn->is_refused)
+        atomic_fetch_sub(&shared->n_refused, 1);
     g_free(conn->input);
     g_free(conn);
 }
 
-/* drop_input: forget the first @size bytes. An empty buffer goes, so that idle connections are small. */
 static void
-drop_input(Conn *conn, size_t size)
+run_job(void *data)
 {
-    conn->input_size -= size;
-    if (conn->input_size > 0)
-        memmove(conn->input, conn->input + size, conn->input_size);
-    else if (conn->state != CONN_RECEIVING)
-        g_clear_pointer(&conn->input, g_free);
+    Conn *conn = data;
+    /* The connection may be gone as soon as its loop has read its pointer. */
+    const int done = conn->worker->done_write;
+
+    if (conn->state == CONN_WARMING)
+        reply_warm(&conn->reply);
+    else
+        conn->exchange.kind->work(conn->exchange.self);
+    while (write(done, &conn, sizeof conn) < 0 && errno == EINTR)
+        ;
+}
+
+static void
+begin_job(Conn *conn)
+{
+    conn->worker->n_working++;
+    event_del(conn->readable);
+    event_del(conn->writable);
+    pool_queue_push(conn->worker->shared->jobs, run_job, conn);
+}
+
+static void
+on_pause(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    run(data);
+}
+
+static void
+begin_pause(Conn *conn)
+{
+    const struct timeval span = worker_time_us(conn->pause_us);
+
+    conn_count(conn, COUNT_LIMIT_BYTES);
+    conn->pause_us = 0;
+    event_del(conn->readable);
+    event_del(conn->writable);
+    if (conn->pause == NULL)
+        conn->pause = evtimer_new(conn->worker->base, on_pause, conn);
+    g_assert(conn->pause != NULL);
+    if (event_add(conn->pause, &span) < 0)
+        conn_free(conn);
 }
 
 /* make_room: for heads or, larger, for bodies. */
@@ -137,257 +110,89 @@ make_room(Conn *conn, size_t capacity)
     conn->input_capacity = capacity;
 }
 
-static void
-begin_reading(Conn *conn)
+/* Whether enough of the body came in time. A body has to come at the least rate on average over every window. */
+static bool
+has_kept_rate(const Conn *conn)
 {
-    const Config *config = conn->worker->runtime->config;
+    const Config *config = conn_config(conn);
+    const uint64_t least = config->min_body_rate * config->body_timeout_ms / 1000;
 
-    conn->state = CONN_READING;
-    set_deadline(conn, conn->has_answered && conn->input_size == 0 ? config->idle_timeout_ms
-                                                                   : config->head_timeout_ms);
+    return conn->window_bytes >= MAX(least, 1) && g_get_monotonic_time() < conn->request_deadline_us;
 }
 
 static void
-begin_lingering(Conn *conn)
+refuse(Conn *conn, Count count)
 {
-    conn->state = CONN_LINGERING;
-    drop_input(conn, conn->input_size);
-    set_deadline(conn, LINGER_MS);
-    transport_end(&conn->transport);
+    conn_count(conn, count);
+    conn_drop_input(conn, conn->input_size);
+    conn_begin_status(conn, 408);
+    run(conn);
 }
 
+/* The client has not sent what it should have by now. */
 static void
-begin_status(Conn *conn, int status)
-{
-    conn->started_us = g_get_monotonic_time();
-    conn->state = CONN_SENDING;
-    reply_begin_status(&conn->reply, status);
-}
-
-static void
-run_job(void *data)
-{
-    Conn *conn = data;
-    /* The connection may be gone as soon as its loop has read its pointer. */
-    const int done = conn->worker->done_write;
-
-    conn->exchange.kind->work(conn->exchange.self);
-    while (write(done, &conn, sizeof conn) < 0 && errno == EINTR)
-        ;
-}
-
-/* complete: the request is here as a whole. */
-static Step
-complete(Conn *conn)
-{
-    if (conn->exchange.kind->complete(conn->exchange.self, &conn->reply)) {
-        conn->state = CONN_SENDING;
-        return STEP_AGAIN;
-    }
-    conn->state = CONN_WORKING;
-    conn->worker->n_working++;
-    event_del(conn->readable);
-    event_del(conn->writable);
-    pool_queue_push(conn->worker->shared->jobs, run_job, conn);
-    return STEP_WAIT_JOB;
-}
-
-static Step
-begin_request(Conn *conn, const HttpRequest *request)
-{
-    const RouteFacts facts = {
-        .worker = conn->worker,
-        .runtime = conn->worker->runtime,
-        .peer = &conn->peer,
-        .should_close = request->should_close || conn->worker->is_stopping,
-    };
-
-    conn->runtime = runtime_ref(conn->worker->runtime);
-    route_request(&facts, request, &conn->reply, &conn->exchange);
-    drop_input(conn, request->size);
-    if (conn->exchange.kind == NULL) {
-        /* A body that nobody reads would be taken for the next request. */
-        conn->reply.response.should_close |= request->has_body;
-        conn->state = CONN_SENDING;
-        return STEP_AGAIN;
-    }
-    if (!request->has_body)
-        return complete(conn);
-    http_body_init(&conn->body, request);
-    conn->granted = 0;
-    conn->state = request->has_expect && conn->input_size == 0 ? CONN_GRANTING : CONN_RECEIVING;
-    set_deadline(conn, conn->runtime->config->body_timeout_ms);
-    return STEP_AGAIN;
-}
-
-static Step
-step_reading(Conn *conn)
-{
-    HttpRequest request;
-    HttpVerdict verdict = HTTP_PARTIAL;
-
-    if (conn->input_size > 0)
-        verdict = http_request_parse(conn->input, conn->input_size, &request);
-    else
-        drop_input(conn, 0);
-    if (verdict == HTTP_PARTIAL)
-        return STEP_WAIT_READ;
-    conn->started_us = g_get_monotonic_time();
-    if (conn->worker->log != NULL && request.target.at != NULL)
-        conn->request_text =
-            g_strdup_printf("%.*s %.*s", (int)request.method_name.length, request.method_name.at,
-                            (int)request.target.length, request.target.at);
-    if (verdict == HTTP_COMPLETE)
-        return begin_request(conn, &request);
-    reply_begin_refusal(&conn->reply, &request, request.refusal, true);
-    drop_input(conn, conn->input_size);
-    conn->state = CONN_SENDING;
-    return STEP_AGAIN;
-}
-
-static Step
-wait_for(TransportResult result)
-{
-    switch (result) {
-    case TRANSPORT_OK:
-        return STEP_AGAIN;
-    case TRANSPORT_WANT_READ:
-        return STEP_WAIT_READ;
-    case TRANSPORT_WANT_WRITE:
-        return STEP_WAIT_WRITE;
-    case TRANSPORT_CLOSED:
-    case TRANSPORT_FAILED:
-        return STEP_CLOSE;
-    }
-    g_assert_not_reached();
-}
-
-static Step
-step_granting(Conn *conn)
-{
-    size_t sent = 0;
-    TransportResult result = transport_send(&conn->transport, GO_ON + conn->granted,
-                                            sizeof GO_ON - 1 - conn->granted, false, &sent);
-
-    conn->granted += sent;
-    if (conn->granted == sizeof GO_ON - 1)
-        conn->state = CONN_RECEIVING;
-    return wait_for(result);
-}
-
-/* cut_body: the answer came before the end of the body, so what follows is not a request. */
-static Step
-cut_body(Conn *conn)
-{
-    conn->reply.response.should_close = true;
-    conn->state = CONN_SENDING;
-    drop_input(conn, conn->input_size);
-    return STEP_AGAIN;
-}
-
-static Step
-step_receiving(Conn *conn)
-{
-    HttpText piece;
-    size_t used = 0;
-    HttpBodyVerdict verdict = http_body_read(&conn->body, conn->input, conn->input_size, &used, &piece);
-
-    switch (verdict) {
-    case BODY_DATA:
-        if (conn->exchange.kind->receive == NULL) {
-            reply_begin_status(&conn->reply, 413);
-            return cut_body(conn);
-        }
-        if (!conn->exchange.kind->receive(conn->exchange.self, piece.at, piece.length, &conn->reply))
-            return cut_body(conn);
-        drop_input(conn, used);
-        return STEP_AGAIN;
-    case BODY_MORE:
-        drop_input(conn, used);
-        return STEP_WAIT_READ;
-    case BODY_BAD:
-        reply_begin_status(&conn->reply, 400);
-        return cut_body(conn);
-    case BODY_DONE:
-        conn->state = CONN_READING; /* only for drop_input(): an empty buffer goes now */
-        drop_input(conn, used);
-        return complete(conn);
-    }
-    g_assert_not_reached();
-}
-
-static Step
-step_sending(Conn *conn)
-{
-    switch (reply_send(&conn->reply, &conn->transport)) {
-    case REPLY_MORE:
-        return STEP_AGAIN;
-    case REPLY_WANT_READ:
-        return STEP_WAIT_READ;
-    case REPLY_WANT_WRITE:
-        return STEP_WAIT_WRITE;
-    case REPLY_FAILED:
-        return STEP_CLOSE;
-    case REPLY_DONE:
-        break;
-    }
-    end_reply(conn);
-    if (conn->reply.response.should_close || conn->worker->is_stopping)
-        begin_lingering(conn);
-    else
-        begin_reading(conn);
-    return STEP_AGAIN;
-}
-
-/* Swallow some of what the client still sends; its end of file ends the connection. */
-static Step
-step_lingering(Conn *conn)
-{
-    char ignored[HTTP_MAX_HEAD];
-    size_t n;
-    TransportResult result = transport_receive(&conn->transport, ignored, sizeof ignored, &n);
-
-    return result == TRANSPORT_OK ? STEP_WAIT_READ : wait_for(result);
-}
-
-static Step
-step(Conn *conn)
+expire(Conn *conn)
 {
     switch (conn->state) {
     case CONN_READING:
-        return step_reading(conn);
-    case CONN_GRANTING:
-        return step_granting(conn);
+        if (conn->input_size > 0) {
+            refuse(conn, COUNT_LIMIT_HEAD_TIME);
+            return;
+        }
+        break;
     case CONN_RECEIVING:
-        return step_receiving(conn);
-    case CONN_SENDING:
-        return step_sending(conn);
-    case CONN_LINGERING:
-        return step_lingering(conn);
-    case CONN_WORKING:
+        if (has_kept_rate(conn)) {
+            conn_begin_window(conn);
+            run(conn);
+        } else {
+            refuse(conn, g_get_monotonic_time() < conn->request_deadline_us ? COUNT_LIMIT_BODY_RATE
+                                                                            : COUNT_LIMIT_REQUEST_TIME);
+        }
+        return;
+    case CONN_HANDSHAKE:
+        conn_count(conn, COUNT_LIMIT_TLS_TIME);
+        break;
+    default:
         break;
     }
-    g_assert_not_reached();
+    conn_free(conn);
 }
 
 static void
 wait_readable(Conn *conn)
 {
-    struct timeval now = monotonic_now();
-    struct timeval left = {0};
+    const int64_t left = conn->deadline_us - g_get_monotonic_time();
+    const struct timeval span = worker_time_us(left);
 
-    if (evutil_timercmp(&conn->read_deadline, &now, >))
-        evutil_timersub(&conn->read_deadline, &now, &left);
+    /* Not left to the timer: bytes that keep coming would always be there before it. */
+    if (left <= 0) {
+        expire(conn);
+        return;
+    }
     event_del(conn->writable);
-    if (event_add(conn->readable, &left) < 0)
+    if (event_add(conn->readable, &span) < 0)
         conn_free(conn);
+    else if (transport_has_pending(&conn->transport))
+        event_active(conn->readable, EV_READ, 1);
 }
 
 static void
 wait_writable(Conn *conn)
 {
-    const struct timeval span = worker_time(conn->worker->runtime->config->write_timeout_ms);
+    const int64_t now = g_get_monotonic_time();
+    const bool is_answer = conn->state == CONN_SENDING;
+    int64_t left = (int64_t)conn_config(conn)->write_timeout_ms * 1000;
+    struct timeval span;
 
+    /* Who takes an answer byte by byte is within the other limit for ever. */
+    if (is_answer)
+        left = MIN(left, conn->request_deadline_us - now);
+    if (left <= 0) {
+        conn_count(conn, COUNT_LIMIT_REQUEST_TIME);
+        conn_free(conn);
+        return;
+    }
+    span = worker_time_us(left);
     conn->queued = transport_queued(&conn->transport);
     event_del(conn->readable);
     if (event_add(conn->writable, &span) < 0)
@@ -399,7 +204,7 @@ static void
 run(Conn *conn)
 {
     for (int i = 0; i < STEPS_PER_TURN; i++) {
-        switch (step(conn)) {
+        switch (conn_step(conn)) {
         case STEP_AGAIN:
             break;
         case STEP_WAIT_READ:
@@ -409,6 +214,10 @@ run(Conn *conn)
             wait_writable(conn);
             return;
         case STEP_WAIT_JOB:
+            begin_job(conn);
+            return;
+        case STEP_PAUSE:
+            begin_pause(conn);
             return;
         case STEP_CLOSE:
             conn_free(conn);
@@ -421,21 +230,20 @@ run(Conn *conn)
 static void
 receive(Conn *conn)
 {
-    const Config *config = conn->worker->runtime->config;
     size_t n = 0;
     TransportResult result;
 
-    make_room(conn, conn->state == CONN_RECEIVING ? BODY_BUFFER : HTTP_MAX_HEAD);
+    make_room(conn, conn->state == CONN_RECEIVING ? CONN_BODY_BUFFER : HTTP_MAX_HEAD);
     result = transport_receive(&conn->transport, conn->input + conn->input_size,
                                conn->input_capacity - conn->input_size, &n);
     if (result == TRANSPORT_CLOSED || result == TRANSPORT_FAILED) {
         conn_free(conn);
         return;
     }
-    if (n > 0 && conn->state == CONN_RECEIVING)
-        set_deadline(conn, config->body_timeout_ms);
+    if (conn->state == CONN_RECEIVING)
+        conn->window_bytes += n;
     else if (n > 0 && conn->input_size == 0 && conn->has_answered)
-        set_deadline(conn, config->head_timeout_ms);
+        conn->deadline_us = g_get_monotonic_time() + (int64_t)conn_config(conn)->head_timeout_ms * 1000;
     conn->input_size += n;
     run(conn);
 }
@@ -444,19 +252,13 @@ static void
 on_readable(G_GNUC_UNUSED evutil_socket_t fd, short what, void *data)
 {
     Conn *conn = data;
-    bool is_reading = conn->state == CONN_READING || conn->state == CONN_RECEIVING;
 
-    if ((what & EV_READ) != 0 && is_reading) {
+    if ((what & EV_READ) == 0)
+        expire(conn);
+    else if (conn->state == CONN_READING || conn->state == CONN_RECEIVING)
         receive(conn);
-    } else if ((what & EV_READ) != 0) {
+    else
         run(conn);
-    } else if (!is_reading || (conn->state == CONN_READING && conn->input_size == 0)) {
-        conn_free(conn);
-    } else {
-        drop_input(conn, conn->input_size);
-        begin_status(conn, 408);
-        run(conn);
-    }
 }
 
 static void
@@ -466,30 +268,37 @@ on_writable(G_GNUC_UNUSED evutil_socket_t fd, short what, void *data)
 
     /* A socket becomes writable only when a third of its buffer is free. A slow client may need longer than the time
      * limit for that, so what counts is whether it has taken anything. */
-    if ((what & EV_WRITE) != 0)
+    if ((what & EV_WRITE) != 0) {
         run(conn);
-    else if (transport_queued(&conn->transport) < conn->queued)
+    } else if (conn->state != CONN_SENDING) {
+        expire(conn);
+    } else if (transport_queued(&conn->transport) < conn->queued ||
+               g_get_monotonic_time() >= conn->request_deadline_us) {
         wait_writable(conn);
-    else
+    } else {
+        conn_count(conn, COUNT_LIMIT_WRITE_TIME);
         conn_free(conn);
+    }
 }
 
 void
 conn_work_done(Conn *conn)
 {
-    conn->exchange.kind->answer(conn->exchange.self, &conn->reply);
+    if (conn->state == CONN_WORKING)
+        conn->exchange.kind->answer(conn->exchange.self, &conn->reply);
     conn->state = CONN_SENDING;
     run(conn);
 }
 
 void
-conn_start(Worker *worker, int fd, const Peer *peer, bool is_refused)
+conn_start(Worker *worker, int fd, const Peer *peer, TlsContext *tls, LimitClient *client, int refusal)
 {
     Conn *conn = g_new0(Conn, 1);
 
     conn->link.data = conn;
     conn->worker = worker;
-    transport_init(&conn->transport, fd);
+    conn->client = client;
+    transport_init(&conn->transport, fd, tls);
     conn->reply.file = -1;
     conn->peer = *peer;
     g_queue_push_tail_link(&worker->connections, &conn->link);
@@ -497,18 +306,25 @@ conn_start(Worker *worker, int fd, const Peer *peer, bool is_refused)
     conn->readable = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_readable, conn);
     conn->writable = event_new(worker->base, fd, EV_WRITE | EV_PERSIST, on_writable, conn);
     g_assert(conn->readable != NULL && conn->writable != NULL);
-    begin_reading(conn);
-    if (is_refused)
-        begin_status(conn, 503);
+    conn_begin_reading(conn);
+    if (tls != NULL) {
+        conn->state = CONN_HANDSHAKE;
+        conn->deadline_us = g_get_monotonic_time() + (int64_t)worker->runtime->config->tls_timeout_ms * 1000;
+    }
+    if (refusal != 0) {
+        conn->is_refused = true;
+        atomic_fetch_add(&worker->shared->n_refused, 1);
+        conn_begin_status(conn, refusal);
+    }
     run(conn);
 }
 
 void
 conn_stop(Conn *conn)
 {
-    char byte;
+    bool is_idle = conn->state == CONN_READING && conn->input_size == 0;
+    bool is_new = conn->state == CONN_HANDSHAKE && !tls_has_begun(conn->transport.tls);
 
-    if (conn->state == CONN_READING && conn->input_size == 0 &&
-        recv(conn->transport.fd, &byte, 1, MSG_PEEK) <= 0)
+    if ((is_idle || is_new) && transport_is_silent(&conn->transport))
         conn_free(conn);
 }

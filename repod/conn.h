@@ -2,15 +2,18 @@
 /* One client connection; private to repod/. It frees itself when it ends. */
 #pragma once
 
+#include "repod/tls.h"
 #include "repod/worker.h"
 
 typedef struct Conn Conn;
 
 /**
  * conn_start: serve @fd, which is taken and non-blocking.
- * @is_refused: there are too many connections: answer 503 at once and close
+ * @tls: (nullable) speak TLS
+ * @client: (nullable) whose connection this is; taken
+ * @refusal: not 0: there are too many connections: answer this status at once and close
  */
-void conn_start(Worker *worker, int fd, const Peer *peer, bool is_refused);
+void conn_start(Worker *worker, int fd, const Peer *peer, TlsContext *tls, LimitClient *client, int refusal);
 
 /** conn_stop: the worker is stopping: answer what has been asked for, then close; frees @conn if that is now. */
 void conn_stop(Conn *conn);

@@ -3,12 +3,11 @@
  * is sent, so a publisher that replaces the file meanwhile cannot make a mix of two. */
 #include "repod/reply.h"
 #include "base/file.h"
+#include "repod/cold.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-
-#define WINDOW_BYTES (1024 * 1024)
 
 static int
 status_of_errno(int code)
@@ -57,8 +56,9 @@ rewind_reply(Reply *reply)
 {
     reply->file = -1;
     reply->memory = NULL;
+    reply->is_out_of_files = false;
     reply->head_sent = 0;
-    reply->body_sent = 0;
+    reply->body_sent = reply->warm_until = 0;
 }
 
 void
@@ -73,6 +73,7 @@ reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const ch
         response_file(request, path, &facts, time(NULL), should_close, &reply->response);
     else
         response_status(request, status, time(NULL), should_close, &reply->response);
+    reply->is_out_of_files = status == 503;
 }
 
 void
@@ -101,6 +102,24 @@ reply_begin_status(Reply *reply, int status)
     reply_begin_refusal(reply, &nothing, status, true);
 }
 
+void
+reply_begin_later(Reply *reply, const HttpRequest *request, unsigned seconds, bool should_close)
+{
+    static const char text[] = "429 Too Many Requests\n";
+    g_autoptr(GBytes) body = g_bytes_new_static(text, sizeof text - 1);
+    char fields[64];
+    const ResponseHead head = {
+        .status = 429,
+        .content_type = "text/plain",
+        .fields = fields,
+        .is_head = request->method == HTTP_HEAD,
+        .should_close = should_close,
+    };
+
+    g_snprintf(fields, sizeof fields, "Retry-After: %u\r\n", seconds);
+    reply_begin_bytes(reply, &head, body);
+}
+
 static TransportResult
 send_head(Reply *reply, Transport *transport, size_t *out_size)
 {
@@ -112,11 +131,11 @@ send_head(Reply *reply, Transport *transport, size_t *out_size)
 }
 
 static TransportResult
-send_body(Reply *reply, Transport *transport, size_t *out_size)
+send_body(Reply *reply, Transport *transport, size_t window, size_t *out_size)
 {
     const Response *response = &reply->response;
     const uint64_t offset = response->offset + reply->body_sent;
-    const size_t size = (size_t)MIN(response->length - reply->body_sent, WINDOW_BYTES);
+    const size_t size = (size_t)MIN(response->length - reply->body_sent, window);
 
     if (reply->memory == NULL)
         return transport_send_file(transport, reply->file, offset, size, out_size);
@@ -124,13 +143,59 @@ send_body(Reply *reply, Transport *transport, size_t *out_size)
                           false, out_size);
 }
 
-ReplyProgress
-reply_send(Reply *reply, Transport *transport)
+/* Once read by the pool, it counts as there: if memory is so short that it went again, waiting is no way out. */
+static bool
+is_cold(const Reply *reply)
 {
-    bool is_head = reply->head_sent < reply->response.head_length;
+    const Response *response = &reply->response;
+    const uint64_t left = response->length - reply->body_sent;
+
+    return reply->file >= 0 && left > 0 && reply->body_sent >= reply->warm_until &&
+           !cold_is_cached(reply->file, response->offset + reply->body_sent,
+                           (size_t)MIN(left, REPLY_MAX_WINDOW));
+}
+
+void
+reply_warm(Reply *reply)
+{
+    const Response *response = &reply->response;
+    const size_t size = (size_t)MIN(response->length - reply->body_sent, REPLY_MAX_WINDOW);
+
+    cold_read(reply->file, response->offset + reply->body_sent, size);
+    reply->warm_until = reply->body_sent + size;
+}
+
+static TransportResult
+send_some(Reply *reply, Transport *transport, size_t window)
+{
+    const Response *response = &reply->response;
+    TransportResult result;
     size_t sent = 0;
-    TransportResult result =
-        is_head ? send_head(reply, transport, &sent) : send_body(reply, transport, &sent);
+
+    if (reply->head_sent < response->head_length) {
+        result = send_head(reply, transport, &sent);
+        reply->head_sent += sent;
+    } else if (reply->body_sent < response->length) {
+        result = send_body(reply, transport, window, &sent);
+        reply->body_sent += sent;
+    } else {
+        result = TRANSPORT_OK;
+    }
+    if (result == TRANSPORT_OK && reply->head_sent == response->head_length &&
+        reply->body_sent == response->length)
+        result = transport_flush(transport);
+    return result;
+}
+
+ReplyProgress
+reply_send(Reply *reply, Transport *transport, size_t window)
+{
+    const Response *response = &reply->response;
+    TransportResult result;
+
+    if (reply->head_sent == response->head_length && is_cold(reply))
+        return REPLY_COLD;
+    result = send_some(reply, transport, window);
 
     switch (result) {
     case TRANSPORT_WANT_READ:
@@ -143,13 +208,8 @@ reply_send(Reply *reply, Transport *transport)
     case TRANSPORT_OK:
         break;
     }
-    if (is_head)
-        reply->head_sent += sent;
-    else
-        reply->body_sent += sent;
-    return reply->head_sent == reply->response.head_length && reply->body_sent == reply->response.length
-               ? REPLY_DONE
-               : REPLY_MORE;
+    return reply->head_sent == response->head_length && reply->body_sent == response->length ? REPLY_DONE
+                                                                                             : REPLY_MORE;
 }
 
 void

@@ -9,13 +9,25 @@
 
 typedef struct {
     Response response;
-    Fd file;        /* -1: none */
-    GBytes *memory; /* the body instead of a file; NULL: none */
+    Fd file;              /* -1: none */
+    bool is_out_of_files; /* the answer is 503 because of it */
+    GBytes *memory;       /* the body instead of a file; NULL: none */
     size_t head_sent;
     uint64_t body_sent;
+    uint64_t warm_until; /* reply_warm() read the body up to here */
 } Reply;
 
-typedef enum { REPLY_MORE, REPLY_WANT_READ, REPLY_WANT_WRITE, REPLY_DONE, REPLY_FAILED } ReplyProgress;
+/* The most that one call sends. */
+#define REPLY_MAX_WINDOW (1024 * 1024)
+
+typedef enum {
+    REPLY_MORE,
+    REPLY_WANT_READ,
+    REPLY_WANT_WRITE,
+    REPLY_COLD, /* the next part of the file is not in memory: reply_warm() first */
+    REPLY_DONE,
+    REPLY_FAILED,
+} ReplyProgress;
 
 /** reply_begin_file: answer a GET or HEAD with @path beneath the folder @root_fd. */
 void reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const char *path,
@@ -30,8 +42,14 @@ void reply_begin_refusal(Reply *reply, const HttpRequest *request, int status, b
 /** reply_begin_status: the same to nobody knows what, and close. */
 void reply_begin_status(Reply *reply, int status);
 
-/** reply_send: one system call's worth: some of the head, or up to 1 MiB of the body. */
-ReplyProgress reply_send(Reply *reply, Transport *transport);
+/** reply_begin_later: 429: ask again after so many seconds. */
+void reply_begin_later(Reply *reply, const HttpRequest *request, unsigned seconds, bool should_close);
+
+/** reply_send: one system call's worth: some of the head, or up to @window bytes of the body. */
+ReplyProgress reply_send(Reply *reply, Transport *transport, size_t window);
+
+/** reply_warm: after REPLY_COLD: wait for the disk; on another thread. */
+void reply_warm(Reply *reply);
 
 /** reply_clear: close the file. */
 void reply_clear(Reply *reply);

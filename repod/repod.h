@@ -19,12 +19,14 @@ typedef struct {
     const char *const *listen; /* NULL-ended "ADDRESS:PORT", port 0 for any free one; NULL: the default */
     const char
         *port_file; /* gets one bound port a line, in the order of @listen; removed in the end; or NULL */
-    const char *access_log;    /* a file to append to, "-" for stdout; NULL: no log */
-    unsigned threads;          /* default: one a CPU */
-    unsigned max_connections;  /* default: 10,000, or what the limit of open files allows */
-    unsigned head_timeout_ms;  /* for a whole request head; default 15 s */
-    unsigned idle_timeout_ms;  /* between two requests on a connection; default 60 s */
-    unsigned body_timeout_ms;  /* without any byte of a request's body; default 30 s */
+    const char *access_log;   /* a file to append to, "-" for stdout; NULL: no log */
+    unsigned threads;         /* default: one a CPU */
+    unsigned max_connections; /* default: 10,000, or what the limit of open files allows */
+    unsigned head_timeout_ms; /* for a whole request head; default 15 s */
+    unsigned idle_timeout_ms; /* between two requests on a connection; default 60 s */
+    unsigned body_timeout_ms; /* without any byte of a request's body; default 30 s */
+    unsigned request_timeout_ms;
+    unsigned tls_timeout_ms;
     unsigned write_timeout_ms; /* without any byte taken by the client; default 60 s */
     unsigned stop_timeout_ms;  /* for running responses after the first signal; default 30 s */
 } RepodOptions;

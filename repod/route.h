@@ -4,6 +4,7 @@
 
 #include "repod/exchange.h"
 #include "repod/peer.h"
+#include "repod/tls.h"
 #include "repod/worker.h"
 
 /** RouteFacts: what is known of the request besides its head. Borrowed: an exchange refs the runtime if it keeps its parts. */
@@ -11,7 +12,8 @@ typedef struct {
     Worker *worker;
     Runtime *runtime;
     const Peer *peer;
-    bool should_close; /* after the answer, whatever the client wishes */
+    const TlsClient *certificate; /* that the client proved to have; NULL: none */
+    bool should_close;            /* after the answer, whatever the client wishes */
 
     /* These two are found by route_request() and given on by it. */
     const Site *site; /* NULL: the request is for no repository */

@@ -69,6 +69,12 @@ runtime_new(Config *config, GError **error)
             return NULL;
         g_ptr_array_add(runtime->sites, site);
     }
+    if (config->tls_certificate != NULL) {
+        runtime->tls =
+            tls_context_new(config->tls_certificate, config->tls_key, config->tls_client_ca, error);
+        if (runtime->tls == NULL)
+            return NULL;
+    }
     return open_access_log(runtime, error) ? g_steal_pointer(&runtime) : NULL;
 }
 
@@ -86,6 +92,7 @@ runtime_unref(Runtime *runtime)
         return;
     g_ptr_array_unref(runtime->sites);
     fd_close(runtime->access_log);
+    tls_context_free(runtime->tls);
     config_unref(runtime->config);
     g_free(runtime);
 }

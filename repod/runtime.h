@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "repod/config.h"
+#include "repod/tls.h"
 
 /** Site: one repository that is served. */
 typedef struct {
@@ -19,6 +20,7 @@ typedef struct {
     Config *config;
     GPtrArray *sites; /* (element-type Site) in the order of config->sites */
     Fd access_log;    /* -1: none */
+    TlsContext *tls;  /* NULL: none */
 } Runtime;
 
 /** runtime_new: open every folder and file that @config names. */

@@ -61,6 +61,8 @@ apply_options(Config *config, const RepodOptions *options)
         {&config->idle_timeout_ms, options->idle_timeout_ms},
         {&config->body_timeout_ms, options->body_timeout_ms},
         {&config->write_timeout_ms, options->write_timeout_ms},
+        {&config->request_timeout_ms, options->request_timeout_ms},
+        {&config->tls_timeout_ms, options->tls_timeout_ms},
         {&config->stop_timeout_ms, options->stop_timeout_ms},
     };
 
@@ -106,21 +108,22 @@ load(const RepodOptions *options, GError **error)
 }
 
 static bool
-listen_on(RepodServer *server, const char *text, GString *ports, GError **error)
+listen_on(RepodServer *server, const ConfigListen *listen, GString *ports, GError **error)
 {
     char printed[PEER_TEXT_MAX];
     Peer peer;
 
-    if (!peer_parse(text, &peer, error))
+    if (!peer_parse(listen->address, &peer, error))
         return false;
     for (guint i = 0; i < server->workers->len; i++) {
         int fd = peer_bind(&peer, i == 0, error);
 
-        if (fd < 0 || !worker_add_listener(server->workers->pdata[i], fd, error))
+        if (fd < 0 || !worker_add_listener(server->workers->pdata[i], fd, listen->is_tls, error))
             return false;
     }
     peer_print(&peer, printed);
-    g_string_append_printf(server->uris, "%shttp://%s", server->uris->len > 0 ? " " : "", printed);
+    g_string_append_printf(server->uris, "%shttp%s://%s", server->uris->len > 0 ? " " : "",
+                           listen->is_tls ? "s" : "", printed);
     g_string_append_printf(ports, "%u\n", peer_port(&peer));
     return true;
 }
@@ -193,7 +196,7 @@ start(RepodServer *server, const RepodOptions *options, GError **error)
         g_ptr_array_add(server->workers, worker);
     }
     for (guint i = 0; i < config->listen->len; i++)
-        if (!listen_on(server, ((ConfigListen *)g_ptr_array_index(config->listen, i))->address, ports, error))
+        if (!listen_on(server, g_ptr_array_index(config->listen, i), ports, error))
             return false;
     if (!watch_signals(server, error))
         return false;
@@ -214,6 +217,7 @@ repod_new(const RepodOptions *options, GError **error)
 
     server->signals = -1;
     pthread_mutex_init(&server->shared.runtime_lock, NULL);
+    server->shared.clients = limit_table_new();
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
     server->signal_events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     server->uris = g_string_new(NULL);
@@ -232,6 +236,7 @@ repod_free(RepodServer *server)
     g_ptr_array_unref(server->signal_events);
     pool_queue_free(server->shared.jobs);
     g_ptr_array_unref(server->workers);
+    limit_table_free(server->shared.clients);
     runtime_unref(server->shared.runtime);
     pthread_mutex_destroy(&server->shared.runtime_lock);
     fd_close(server->signals);

@@ -3,35 +3,48 @@
 #pragma once
 
 #include "base/fd.h"
+#include "repod/tls.h"
 
 typedef struct {
     Fd fd;
+    TlsSession *tls;       /* NULL: plain */
+    char *output;          /* TLS: accepted and not yet encrypted; NULL while there is nothing */
+    size_t sent, accepted; /* of output */
 } Transport;
 
-typedef enum {
-    TRANSPORT_OK, /* at least one byte */
-    TRANSPORT_WANT_READ,
-    TRANSPORT_WANT_WRITE,
-    TRANSPORT_CLOSED, /* the client has sent all that it will */
-    TRANSPORT_FAILED,
-} TransportResult;
+/** transport_init: takes @fd, which is non-blocking. @tls: (nullable) speak TLS. */
+void transport_init(Transport *transport, int fd, TlsContext *tls);
 
-/** transport_init: takes @fd, which is non-blocking. */
-void transport_init(Transport *transport, int fd);
+/** transport_clear: close; with TLS, say so if that is possible at once. */
 void transport_clear(Transport *transport);
+
+/** transport_handshake: TRANSPORT_OK when bytes can be received and sent. */
+TransportResult transport_handshake(Transport *transport);
 
 TransportResult transport_receive(Transport *transport, char *data, size_t size, size_t *out_size);
 
-/** transport_send: @has_more: more follows at once, so let the kernel wait for it. */
+/** transport_has_pending: there are bytes to receive that no event of the socket will announce. */
+bool transport_has_pending(const Transport *transport);
+
+/** transport_is_silent: the client has sent nothing that was not received. */
+bool transport_is_silent(const Transport *transport);
+
+/** transport_discard: swallow some of what comes on the socket, undecrypted. */
+TransportResult transport_discard(Transport *transport);
+
+/** transport_send: accept some bytes. @has_more: more follows at once, so wait for it. */
 TransportResult transport_send(Transport *transport, const char *data, size_t size, bool has_more,
                                size_t *out_size);
 
-/** transport_send_file: from @offset of @file. A file that ends early is TRANSPORT_FAILED. */
+/** transport_send_file: the same from @offset of @file. A file that ends early is TRANSPORT_FAILED. */
 TransportResult transport_send_file(Transport *transport, int file, uint64_t offset, size_t size,
                                     size_t *out_size);
 
+/** transport_flush: TRANSPORT_OK when the kernel has all that was accepted. */
+TransportResult transport_flush(Transport *transport);
+
 /** transport_end: say that nothing more will be sent. */
-void transport_end(Transport *transport);
+TransportResult transport_end(Transport *transport);
 
 /** transport_queued: bytes that the client has not taken yet; 0 where that is not known. */
 int transport_queued(const Transport *transport);

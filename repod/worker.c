@@ -20,6 +20,7 @@ static const struct timeval accept_pause = {.tv_usec = 100 * 1000};
 typedef struct {
     Worker *worker;
     int fd;
+    bool is_tls;
     struct event *acceptable;
 } Listener;
 
@@ -57,17 +58,36 @@ on_resume_accept(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, voi
         event_add(((Listener *)worker->listeners->pdata[i])->acceptable, NULL);
 }
 
+/* An answer in the clear cannot be given over TLS, and is not worth a handshake. */
 static void
-admit(Worker *worker, int fd, const Peer *peer)
+refuse(const Listener *listener, int fd, const Peer *peer, Count limit)
 {
-    unsigned limit = worker->runtime->config->max_connections;
-    unsigned others = atomic_load(&worker->shared->n_connections);
+    Shared *shared = listener->worker->shared;
 
-    counters_add(&worker->shared->counters, others >= limit ? COUNT_LIMIT_CONNECTIONS : COUNT_CONNECTIONS);
-    if (others >= limit + MAX_REFUSALS)
+    counters_add(&shared->counters, limit);
+    if (listener->is_tls || atomic_load(&shared->n_refused) >= MAX_REFUSALS)
         close(fd);
     else
-        conn_start(worker, fd, peer, others >= limit);
+        conn_start(listener->worker, fd, peer, NULL, NULL, limit == COUNT_LIMIT_CONNECTIONS ? 503 : 429);
+}
+
+static void
+admit(const Listener *listener, int fd, const Peer *peer)
+{
+    Worker *worker = listener->worker;
+    Shared *shared = worker->shared;
+    const Runtime *runtime = worker->runtime;
+    LimitClient *client;
+
+    counters_add(&shared->counters, COUNT_CONNECTIONS);
+    if (atomic_load(&shared->n_connections) - atomic_load(&shared->n_refused) >=
+        runtime->config->max_connections)
+        refuse(listener, fd, peer, COUNT_LIMIT_CONNECTIONS);
+    else if (!limit_enter(shared->clients, peer, runtime->config->max_client_connections,
+                          g_get_monotonic_time(), &client))
+        refuse(listener, fd, peer, COUNT_LIMIT_CLIENT_CONNECTIONS);
+    else
+        conn_start(worker, fd, peer, listener->is_tls ? runtime->tls : NULL, client, 0);
 }
 
 static void
@@ -79,7 +99,7 @@ accept_some(Listener *listener, unsigned max)
         int fd = accept4(listener->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            admit(listener->worker, fd, &peer);
+            admit(listener, fd, &peer);
         } else if (is_out_of_resources(errno)) {
             counters_add(&listener->worker->shared->counters, COUNT_LIMIT_FILES);
             pause_accept(listener->worker);
@@ -106,7 +126,7 @@ finish_if_idle(Worker *worker)
 static void
 stop_gracefully(Worker *worker)
 {
-    const struct timeval deadline = worker_time(worker->runtime->config->stop_timeout_ms);
+    const struct timeval deadline = worker_time_us((int64_t)worker->runtime->config->stop_timeout_ms * 1000);
     GList *next;
 
     /* Who is in the queue has connected successfully, and would see a reset when the socket closes. */
@@ -258,12 +278,13 @@ worker_free(Worker *worker)
 }
 
 bool
-worker_add_listener(Worker *worker, int fd, GError **error)
+worker_add_listener(Worker *worker, int fd, bool is_tls, GError **error)
 {
     Listener *listener = g_new0(Listener, 1);
 
     listener->worker = worker;
     listener->fd = fd;
+    listener->is_tls = is_tls;
     g_ptr_array_add(worker->listeners, listener);
     listener->acceptable = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_acceptable, listener);
     if (listener->acceptable == NULL || event_add(listener->acceptable, NULL) < 0)

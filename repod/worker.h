@@ -8,6 +8,7 @@
 #include "base/pool.h"
 #include "repod/access_log.h"
 #include "repod/counters.h"
+#include "repod/limits.h"
 #include "repod/peer.h"
 #include "repod/runtime.h"
 
@@ -20,8 +21,10 @@ typedef struct {
     PoolQueue *jobs; /* for what would block an event loop */
     pthread_mutex_t runtime_lock;
     Runtime *runtime; /* the newest one; guarded by the lock */
+    LimitTable *clients;
     Counters counters;
     atomic_uint n_connections;
+    atomic_uint n_refused;  /* of them, those that only get an answer that says so */
     atomic_uint stop_level; /* StopLevel, one up with each signal */
 } Shared;
 
@@ -53,13 +56,14 @@ void worker_free(Worker *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Worker, worker_free)
 
 /** worker_add_listener: takes @fd, which is bound but need not listen yet. */
-bool worker_add_listener(Worker *worker, int fd, GError **error);
+bool worker_add_listener(Worker *worker, int fd, bool is_tls, GError **error);
 
-/** worker_time: of libevent. */
+/** worker_time_us: of libevent. */
 static inline struct timeval
-worker_time(unsigned milliseconds)
+worker_time_us(int64_t microseconds)
 {
-    return (struct timeval){.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    return (struct timeval){.tv_sec = microseconds / G_USEC_PER_SEC,
+                            .tv_usec = microseconds % G_USEC_PER_SEC};
 }
 
 /** worker_listen: start listening. Only then does the kernel give this worker its share of new connections.

@@ -20,7 +20,8 @@ every_key_is_read(void **state G_GNUC_UNUSED)
         "tls-certificate=/c.pem\ntls-key=/k.pem\ntls-client-ca=/ca.pem\nuser=repod\nstate=/var/lib/repod\n"
         "access-log=-\naccess-log-format=json\naudit-log=/var/log/audit\nthreads=3\nmax-connections=5000\n"
         "max-client-connections=9\nhead-timeout=5s\nidle-timeout=2m\nbody-timeout=10s\nwrite-timeout=11s\n"
-        "tls-timeout=12s\nstop-timeout=1h\nmin-body-rate=4K\nclient-requests=100\nclient-burst=200\nclient-"
+        "request-timeout=13s\ntls-timeout=12s\nstop-timeout=1h\nmin-body-rate=4K\nclient-requests="
+        "100\nclient-burst=200\nclient-"
         "bytes=1M\n"
         "[repository "
         "a]\ndir=/srv/a\nhost=Images.Example.ORG\npath=/x/y/\npublic=no\npush=yes\nquota=1T\nmax-upload=2G\n";
@@ -39,6 +40,7 @@ every_key_is_read(void **state G_GNUC_UNUSED)
     assert_int_equal(config->threads, 3);
     assert_int_equal(config->max_client_connections, 9);
     assert_int_equal(config->idle_timeout_ms, 120000);
+    assert_int_equal(config->request_timeout_ms, 13000);
     assert_int_equal(config->stop_timeout_ms, 3600000);
     assert_int_equal(config->min_body_rate, 4096);
     assert_int_equal(config->client_burst, 200);
