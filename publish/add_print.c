@@ -3,37 +3,17 @@
 #include "publish/add_print.h"
 
 #include "base/cli.h"
-#include "base/json.h"
+#include "publish/entry_json.h"
 
 #include <stdio.h>
 
 static void
 put_entry(Json *json, const PublishItem *item, bool is_dry_run)
 {
-    const IndexEntry *entry = item->entry;
-    Json *extensions = json_new_object();
-
-    json_set_text(json, "name", entry->name);
-    json_set_text(json, "arch", entry->arch);
-    json_set_number(json, "revision", (int64_t)entry->revision);
-    json_set_text(json, "title", entry->title);
-    json_set_text(json, "osinfo", entry->osinfo);
-    json_set_text(json, "format", entry->format);
-    json_set_number(json, "size", (int64_t)entry->size);
-    json_set_text(json, "expand", entry->expand);
-    json_set_text(json, "lvexpand", entry->lvexpand);
-    for (guint i = 0; i < entry->extensions->len; i++) {
-        const IndexField *field = g_ptr_array_index(entry->extensions, i);
-
-        if (field->subkey == NULL)
-            json_set_text(extensions, field->key, field->value);
-    }
-    json_set(json, "extensions", extensions);
+    publish_entry_put_json(json, item->entry);
     if (!is_dry_run) {
-        json_set_number(json, "compressed_size", (int64_t)entry->compressed_size);
+        publish_entry_put_file_json(json, item->entry);
         json_set_number(json, "reused_bytes", (int64_t)item->result.reused_bytes);
-        json_set_text(json, "sha512", entry->sha512);
-        json_set_text(json, "file", entry->file);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* virt-depot repo list: what a repository publishes, as its publisher sees it: verified, hidden images
  * included. */
-#include "base/json.h"
+#include "publish/entry_json.h"
 #include "publish/publish.h"
 #include "publish/repo.h"
 
@@ -19,19 +19,8 @@ entry_to_json(const IndexEntry *entry)
 {
     Json *json = json_new_object();
 
-    json_set_text(json, "name", entry->name);
-    json_set_text(json, "arch", entry->arch);
-    json_set_number(json, "revision", (int64_t)entry->revision);
-    json_set_text(json, "title", entry->title);
-    json_set_text(json, "osinfo", entry->osinfo);
-    json_set_text(json, "format", entry->format);
-    json_set_number(json, "size", (int64_t)entry->size);
-    json_set_number(json, "compressed_size", (int64_t)entry->compressed_size);
-    json_set_text(json, "sha512", entry->sha512);
-    json_set_text(json, "file", entry->file);
-    json_set_text(json, "expand", entry->expand);
-    json_set_text(json, "lvexpand", entry->lvexpand);
-    json_set_flag(json, "hidden", entry->is_hidden);
+    publish_entry_put_json(json, entry);
+    publish_entry_put_file_json(json, entry);
     return json;
 }
 

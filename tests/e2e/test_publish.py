@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 from conftest import BIN, run
-from repo_helpers import Repository, add, can_strace, make_image, run_and_die, sha256
+from repo_helpers import Repository, add, can_strace, listed, make_image, run_and_die, sha256
 from test_repo import refused, wait_for_upload
 
 BLOCK = 16 << 20
@@ -304,6 +304,8 @@ def test_options_state_what_nobody_looked_for(repo, depot, home):
     add(depot, repo.folder, image, "a", *[word for pair in options.items() for word in pair])
     fields = [repo.check()["a"][key] for key in ("x_os", "x_os_version", "x_root", "x_root_fs", "x_firmware")]
     assert fields == list(options.values())
+    told = listed(depot, repo.folder)["images"][0]
+    assert told["extensions"]["x_os"] == "debian" and told["extensions"]["x_manifest"].startswith("blobs/sha512/")
     add(depot, repo.folder, make_image(image, seed=2), "a", "--os-version", "13")
     entry = repo.check()["a"]
     assert (entry["x_os"], entry["x_os_version"], entry["x_root_fs"]) == ("debian", "13", "xfs")
