@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_AGE_COUNT 1000000 /* of any unit: as weeks still far from overflow */
@@ -206,4 +207,39 @@ cli_read_secret(const char *path, GError **error)
         return NULL;
     }
     return g_strdup(buffer);
+}
+
+/* A password that others can read is no secret any more: better found out now. */
+static bool
+check_private(const char *path, GError **error)
+{
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return error_set_errno(error, "%s", path);
+    if (!S_ISREG(status.st_mode) || (status.st_mode & 077) != 0 ||
+        (status.st_uid != geteuid() && status.st_uid != 0))
+        return error_set(
+            error, "%s: a credential must be a file of one's own that nobody else can read: chmod 600", path);
+    return true;
+}
+
+char *
+cli_read_credential(const char *path, const char *name, GError **error)
+{
+    const char *folder = g_getenv("CREDENTIALS_DIRECTORY");
+    g_autofree char *file = NULL;
+
+    g_assert((path == NULL) != (name == NULL));
+    if (path != NULL)
+        return check_private(path, error) ? cli_read_secret(path, error) : NULL;
+    if (folder == NULL) {
+        error_set(error,
+                  "credential '%s': CREDENTIALS_DIRECTORY is not set; systemd sets it for a service with "
+                  "LoadCredential=",
+                  name);
+        return NULL;
+    }
+    file = g_build_filename(folder, name, NULL); /* systemd sees to who can read it */
+    return cli_read_secret(file, error);
 }

@@ -60,3 +60,9 @@ void cli_print_table(const char *const *heading, GPtrArray *rows);
 /** cli_read_secret: the first line of @path ("-": stdin), at most 4096 bytes, without its newline. (transfer
  * full) */
 char *cli_read_secret(const char *path, GError **error);
+
+/**
+ * cli_read_credential: cli_read_secret() of a file that nobody but its owner can read, or of the systemd credential @name
+ * in $CREDENTIALS_DIRECTORY. Exactly one of @path and @name is not NULL.
+ */
+char *cli_read_credential(const char *path, const char *name, GError **error);

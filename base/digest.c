@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/interrupt.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #define READ_BYTES (1u << 20)
@@ -106,4 +107,10 @@ digest_is_hex(DigestKind kind, const char *text)
     while (text != NULL && g_ascii_isxdigit(text[i]))
         i++;
     return text != NULL && i == length && text[i] == '\0';
+}
+
+bool
+digest_is_same(const void *first, const void *second, size_t size)
+{
+    return CRYPTO_memcmp(first, second, size) == 0;
 }

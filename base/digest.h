@@ -34,3 +34,6 @@ char *digest_file(DigestKind kind, int fd, const char *name, GError **error);
 
 /** digest_is_hex: whether @text is a digest of @kind in hex, of either case. */
 bool digest_is_hex(DigestKind kind, const char *text);
+
+/** digest_is_same: whether @size bytes are equal, in a time that does not tell where they differ. */
+bool digest_is_same(const void *first, const void *second, size_t size);

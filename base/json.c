@@ -70,14 +70,26 @@ json_append_text(Json *array, const char *value)
     json_array_append_new(array, text_value(value));
 }
 
-char *
-json_print(const Json *json)
+static char *
+print(const Json *json, size_t flags)
 {
-    char *raw = json_dumps(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
+    char *raw = json_dumps(json, flags | JSON_ENCODE_ANY);
     char *text = g_strconcat(raw, "\n", NULL);
 
     free(raw);
     return text;
+}
+
+char *
+json_print(const Json *json)
+{
+    return print(json, JSON_INDENT(2));
+}
+
+char *
+json_print_line(const Json *json)
+{
+    return print(json, JSON_COMPACT);
 }
 
 Json *

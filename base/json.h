@@ -27,6 +27,9 @@ void json_append_text(Json *array, const char *value);
 /** json_print: (transfer full) indented text, keys in the order they were set, with a final newline. */
 char *json_print(const Json *json);
 
+/** json_print_line: (transfer full) the same as one line, with its newline. */
+char *json_print_line(const Json *json);
+
 /** json_parse: (transfer full) a document of @size bytes, nested at most 2048 deep; @name for messages. */
 Json *json_parse(const char *text, size_t size, const char *name, GError **error);
 

@@ -105,6 +105,10 @@ Index *index_parse(GBytes *text, const char *source, GPtrArray **out_problems, G
  */
 GBytes *index_body(GBytes *file, unsigned *out_lines);
 
+/** index_is_same_text: whether both say the same, apart from blanks at the ends of lines and line ends at the end, which a
+ * cleartext signature does not cover. */
+bool index_is_same_text(GBytes *first, GBytes *second);
+
 /**
  * index_check: add to @findings (element-type Finding) what is wrong with an index, sorted by line: index_parse()'s
  * problems are errors. With @is_strict also what stock virt-builder up to 1.55.5 refuses or misreads although

@@ -40,28 +40,6 @@ check_links(PublishRepo *repo, const PublishCheckOptions *options, PublishCheck 
     return true;
 }
 
-/* is_same_text: apart from blanks at line ends, which a cleartext signature does not cover. */
-static bool
-is_same_text(GBytes *first, GBytes *second)
-{
-    GBytes *both[] = {first, second};
-    char *texts[2];
-    bool is_same;
-
-    for (int i = 0; i < 2; i++) {
-        g_autofree char *text = g_strndup(g_bytes_get_data(both[i], NULL), g_bytes_get_size(both[i]));
-        g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-
-        for (char **line = lines; *line != NULL; line++)
-            g_strchomp(*line);
-        texts[i] = g_strchomp(g_strjoinv("\n", lines));
-    }
-    is_same = strcmp(texts[0], texts[1]) == 0;
-    g_free(texts[0]);
-    g_free(texts[1]);
-    return is_same;
-}
-
 /* check_signatures: the verified text, or NULL with findings added. */
 static GBytes *
 check_signatures(PublishRepo *repo, const StoreText *texts, PublishCheck *check)
@@ -88,7 +66,7 @@ check_signatures(PublishRepo *repo, const StoreText *texts, PublishCheck *check)
         finding_add(check->findings, FINDING_ERROR, "index.asc", 0, "%s", error->message);
     if (plain == NULL || clear == NULL)
         return NULL;
-    if (!is_same_text(plain->text, clear->text)) {
+    if (!index_is_same_text(plain->text, clear->text)) {
         finding_add(check->findings, FINDING_ERROR, "index.asc", 0, "says something else than 'index'");
         return NULL;
     }

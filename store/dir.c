@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PRIVATE_DIR ".virt-depot"
 #define LOCK_NAME ".lock"
 
 static bool
@@ -78,7 +77,7 @@ store_open(const char *location, GError **error)
 static bool
 check_vacant(const Store *store, GError **error)
 {
-    g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
+    g_autofree char *private_dir = store_path(store, STORE_PRIVATE);
     g_autoptr(GDir) dir = NULL;
     const char *name;
 
@@ -104,7 +103,7 @@ Store *
 store_create(const char *location, GError **error)
 {
     g_autoptr(Store) store = store_new(location);
-    g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
+    g_autofree char *private_dir = store_path(store, STORE_PRIVATE);
 
     /* Looked at twice: before anything is made in somebody's folder, and again when nobody else can change
      * it. */
@@ -114,6 +113,25 @@ store_create(const char *location, GError **error)
     if (!file_make_dirs(private_dir, 0700, error) || !file_sync_dir(store->dir, error))
         return NULL;
     return g_steal_pointer(&store);
+}
+
+Store *
+store_open_target(const char *location, GError **error)
+{
+    g_autoptr(Store) store = store_new(location);
+    g_autofree char *private_dir = store_path(store, STORE_PRIVATE);
+
+    if (has_current(store))
+        return g_steal_pointer(&store);
+    if (!check_vacant(store, error))
+        return NULL;
+    return file_make_dirs(private_dir, 0700, error) ? g_steal_pointer(&store) : NULL;
+}
+
+bool
+store_has_version(const Store *store)
+{
+    return has_current(store);
 }
 
 const char *
@@ -179,7 +197,7 @@ store_unlock(Store *store)
 GBytes *
 store_read_private(Store *store, const char *name, size_t max_bytes, GError **error)
 {
-    g_autofree char *path = g_build_filename(store->dir, PRIVATE_DIR, name, NULL);
+    g_autofree char *path = g_build_filename(store->dir, STORE_PRIVATE, name, NULL);
 
     return file_read(path, max_bytes, error);
 }
@@ -187,9 +205,9 @@ store_read_private(Store *store, const char *name, size_t max_bytes, GError **er
 bool
 store_write_private(Store *store, const char *name, const void *data, size_t size, GError **error)
 {
-    g_autofree char *path = g_build_filename(store->dir, PRIVATE_DIR, name, NULL);
+    g_autofree char *path = g_build_filename(store->dir, STORE_PRIVATE, name, NULL);
     g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "private");
-    g_autofree char *private_dir = store_path(store, PRIVATE_DIR);
+    g_autofree char *private_dir = store_path(store, STORE_PRIVATE);
 
     g_assert(store->lock >= 0);
     if (!store_write_file(temp, data, size, 0600, error))

@@ -11,6 +11,8 @@
     ".tmp-" /* anything unfinished; made under the lock, so what a later holder finds is dead */
 #define STORE_UPLOAD_PREFIX ".tmp-upload-" /* files with a lock of their own */
 
+#define STORE_PRIVATE ".virt-depot"
+
 struct Store {
     char *dir; /* absolute */
     Fd lock;   /* -1: not held */

@@ -22,6 +22,15 @@ Store *store_open(const char *location, GError **error);
  */
 Store *store_create(const char *location, GError **error);
 
+/**
+ * store_open_target: the repository at @location, or the folder that is there for one to be pushed into: empty, or
+ * holding nothing but what an unfinished push left. Errors: BASE_ERROR_EXISTS where there is something else
+ */
+Store *store_open_target(const char *location, GError **error);
+
+/** store_has_version: whether anything has been published yet. */
+bool store_has_version(const Store *store);
+
 void store_free(Store *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Store, store_free)
 
@@ -57,6 +66,27 @@ bool store_upload_begin(Store *store, StoreUpload *out_upload, GError **error);
 bool store_upload_finish(Store *store, StoreUpload *upload, const char *sha512, char **out_path,
                          GError **error);
 
+/*
+ * Parts: uploads that go on after the end of a connection or process. Never served, named by what they are to become.
+ */
+
+/** store_part_path: (transfer full) where the part of @sha512 is, relative to the repository. */
+char *store_part_path(const char *sha512);
+
+/**
+ * store_part_open: the part of @sha512 (lower-case hex), made where it is not there yet. store_upload_finish() makes it a
+ * blob, store_part_close() keeps it for later, store_upload_clear() removes it.
+ * Errors: BASE_ERROR_EXISTS where somebody else is writing it
+ */
+bool store_part_open(Store *store, const char *sha512, StoreUpload *out_part, GError **error);
+
+/** store_part_close: keep what was written. */
+void store_part_close(StoreUpload *part);
+
+/** store_part_sweep: remove the parts that nobody has written to since @before (unix seconds). @out_bytes: (nullable) of
+ * those that stay. */
+bool store_part_sweep(Store *store, int64_t before, uint64_t *out_bytes, GError **error);
+
 /** StoreText: one signed text of a generation. */
 typedef struct {
     const char *name; /* "index", "index.asc", "index.sig", "keys.asc"; borrowed */
@@ -64,6 +94,25 @@ typedef struct {
 } StoreText;
 void store_text_clear(StoreText *text);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StoreText, store_text_clear)
+
+#define STORE_MAX_PUSH (64u << 20) /* twice an index of 2400 entries with 10 KB each, and signatures */
+#define STORE_PUSH_TYPE "application/vnd.virt-depot.texts"
+
+/**
+ * store_texts_print: (transfer full) the texts of a generation as one message: "virt-depot-texts 1", then for each
+ * "NAME SIZE", its bytes and a line end.
+ */
+GBytes *store_texts_print(const StoreText *texts, size_t n_texts);
+
+#define STORE_MAX_TEXTS 6u
+
+/**
+ * store_texts_parse: what store_texts_print() made of index, index.asc, index.sig, keys.asc, and perhaps trust and
+ * trust.sig, in this order and with nothing else. Pure.
+ * @out_texts: cleared by the caller
+ */
+bool store_texts_parse(GBytes *message, StoreText out_texts[STORE_MAX_TEXTS], size_t *out_n_texts,
+                       GError **error);
 
 /**
  * store_publish: write generation @version and switch to it: readers see all the old texts or all the new
