@@ -148,6 +148,31 @@ exit_status(const GError *error)
     return EXIT_FAILED;
 }
 
+/* explain_missing_verb: a first word that is right gets the second words that go with it. */
+static void
+explain_missing_verb(int argc, char **argv)
+{
+    g_autoptr(GString) second = g_string_new(NULL);
+    g_autofree char *prefix = argc > 0 ? g_strconcat(argv[0], " ", NULL) : NULL;
+    g_autofree char *words = NULL, *shown = NULL;
+
+    if (argc == 0) {
+        print_verbs(stderr);
+        return;
+    }
+    for (const Verb *const *verb = CLI_VERBS; *verb != NULL; verb++)
+        if (g_str_has_prefix((*verb)->name, prefix))
+            g_string_append_printf(second, "%s%s", second->len > 0 ? ", " : "",
+                                   (*verb)->name + strlen(prefix));
+    words = second->len > 0 && argc > 1 ? g_strdup_printf("%s %s", argv[0], argv[1]) : g_strdup(argv[0]);
+    shown = cli_safe(words);
+    if (second->len > 0)
+        fprintf(stderr, "virt-depot: '%s': no such verb; after '%s' comes one of: %s\n", shown, argv[0],
+                second->str);
+    else
+        fprintf(stderr, "virt-depot: '%s': no such verb; 'virt-depot --help' lists them all\n", shown);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -171,9 +196,7 @@ main(int argc, char **argv)
     }
     verb = find_verb(argc - 1, argv + 1, &words);
     if (verb == NULL) {
-        if (argc > 1)
-            fprintf(stderr, "virt-depot: '%s': no such verb\n\n", argv[1]);
-        print_verbs(stderr);
+        explain_missing_verb(argc - 1, argv + 1);
         return EXIT_USAGE;
     }
     interrupt_install();

@@ -6,6 +6,7 @@
 #include "publish/check.h"
 
 #include "publish/check_files.h"
+#include "publish/check_trust.h"
 #include "publish/history.h"
 
 #include <string.h>
@@ -127,8 +128,10 @@ check_texts(PublishRepo *repo, PublishCheck *check, uint64_t *out_version)
     else
         text = check_signatures(repo, texts, check);
     check->is_trusted = text != NULL;
-    if (text != NULL)
+    if (text != NULL) {
         index = check_index(repo, texts, text, *out_version, check);
+        check_trust(repo, *out_version, texts[KEYS].content, check->findings);
+    }
     for (size_t i = 0; i < N_TEXTS; i++)
         store_text_clear(&texts[i]);
     return index;

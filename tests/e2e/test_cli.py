@@ -104,3 +104,11 @@ def test_a_full_stdout_is_an_error():
         done = subprocess.run([BIN / "virt-depot", "source", "list", "--json"], stdout=full, stderr=subprocess.PIPE,
                               env={"VIRT_DEPOT_HOME": "/nonexistent", "PATH": "/usr/bin:/bin"})
     assert done.returncode == 1 and b"stdout" in done.stderr
+
+
+def test_a_verb_that_is_none_is_told_what_there_is():
+    for words, expected in ((["repo", "fly"], "'repo fly': no such verb; after 'repo' comes one of: init, add"),
+                            (["repo"], "'repo': no such verb; after 'repo' comes one of: init"),
+                            (["fly"], "'fly': no such verb; 'virt-depot --help'")):
+        done = run(BIN / "virt-depot", *words, check=False)
+        assert done.returncode == 2 and expected in done.stderr and len(done.stderr.splitlines()) == 1

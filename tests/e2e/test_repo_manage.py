@@ -204,6 +204,29 @@ def test_an_index_asc_of_another_version_is_found(depot, repo):
     assert "something else" in told["findings"][0]["message"]
 
 
+def give_trust(depot, repo, home):
+    """A first version of trust, which one root key has signed."""
+    depot("key", "create", home / "root", "--user-id", "Root <root@example.org>")
+    (home / "root.asc").write_text(depot("key", "export", home / "root").stdout)
+    depot("trust", "draft", repo.folder, "--root", home / "root.asc", "--threshold", "1", "-o", home / "t1")
+    depot("trust", "sign", home / "t1", "--home", home / "root")
+    depot("trust", "publish", repo.folder, home / "t1")
+
+
+def test_the_trust_is_checked_too(depot, repo, home):
+    give_trust(depot, repo, home)
+    assert check(depot, repo)["findings"] == []
+    path = (repo.folder / "trust").resolve()
+    content = path.read_text()
+    path.write_text(content.replace("threshold: 1", "threshold: 2"))
+    assert [f["path"] for f in check(depot, repo, status=1)["findings"]] == ["trust"]
+    path.write_text(re.sub(r"^expires: (\d{4})", "expires: 9999", content, flags=re.M))
+    assert "signed by 0 of its own root keys" in check(depot, repo, status=1)["findings"][0]["message"]
+    path.write_text(content)
+    (repo.folder / "trust.sig").resolve().unlink()
+    assert {f["path"] for f in check(depot, repo, status=1)["findings"]} == {"trust.sig"}
+
+
 def test_fix_mends_links_and_removes_what_nothing_needs(depot, repo):
     stray = repo.folder / "blobs/sha512/00" / ("0" * 128)
     stray.parent.mkdir(exist_ok=True)
