@@ -3,6 +3,7 @@
 #include "repod/config.h"
 
 #include "base/cli.h"
+#include "sign/sign.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #define NAME_CHARACTERS "-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define MAX_SECONDS (24u * 60 * 60)
 
-typedef enum { TEXT, PATH, PATH_OR_DASH, FLAG, COUNT, SIZE, SECONDS } KeyKind;
+typedef enum { TEXT, PATH, PATH_OR_DASH, URL, FLAG, COUNT, SIZE, SECONDS, FINGERPRINTS } KeyKind;
 
 typedef struct {
     const char *name;
@@ -55,6 +56,8 @@ static const Key SITE_KEYS[] = {
     {"push", FLAG, KEY(ConfigSite, may_push), 0, 0},
     {"quota", SIZE, KEY(ConfigSite, quota), 0, 0},
     {"max-upload", SIZE, KEY(ConfigSite, max_upload), 0, 0},
+    {"fingerprints", FINGERPRINTS, KEY(ConfigSite, fingerprints), 0, 0},
+    {"url", URL, KEY(ConfigSite, url), 0, 0},
 };
 
 static void
@@ -75,6 +78,8 @@ site_free(void *data)
     g_free(site->dir);
     g_free(site->host);
     g_free(site->prefix);
+    g_strfreev(site->fingerprints);
+    g_free(site->url);
     g_free(site);
 }
 
@@ -203,6 +208,43 @@ read_text(const char *value, KeyKind kind, char **out_text, GError **error)
     return true;
 }
 
+/* read_url: what a page can show and a user copy into a shell: no quotes, no blanks. */
+static bool
+read_url(const char *value, char **out_url, GError **error)
+{
+    static const char others[] = "-._~:/[]";
+    const char *scheme = g_str_has_prefix(value, "https://") ? "https://" : "http://";
+
+    for (const char *at = value; *at != '\0'; at++)
+        if (!g_ascii_isalnum(*at) && strchr(others, *at) == NULL)
+            return error_set_code(error, BASE_ERROR_USAGE, "'%s': a plain URL is expected", value);
+    if (!g_str_has_prefix(value, scheme) || strlen(value) == strlen(scheme) || !g_str_has_suffix(value, "/"))
+        return error_set_code(error, BASE_ERROR_USAGE,
+                              "'%s': http:// or https:// and a slash at the end are expected", value);
+    g_free(*out_url);
+    *out_url = g_strdup(value);
+    return true;
+}
+
+static bool
+read_fingerprints(const char *value, char ***out_fingerprints, GError **error)
+{
+    g_auto(GStrv) texts = g_strsplit(value, " ", -1);
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+    for (char **text = texts; *text != NULL; text++) {
+        g_autofree char *normal = **text != '\0' ? sign_normal_fingerprint(*text, error) : NULL;
+
+        if (normal == NULL && **text != '\0')
+            return false;
+        if (normal != NULL)
+            g_strv_builder_add(builder, normal);
+    }
+    g_strfreev(*out_fingerprints);
+    *out_fingerprints = g_strv_builder_end(builder);
+    return **out_fingerprints != NULL || error_set_code(error, BASE_ERROR_USAGE, "a value is expected");
+}
+
 static bool
 read_value(const Key *key, const char *value, void *target, GError **error)
 {
@@ -213,6 +255,10 @@ read_value(const Key *key, const char *value, void *target, GError **error)
     case PATH:
     case PATH_OR_DASH:
         return read_text(value, key->kind, (char **)(void *)at, error);
+    case URL:
+        return read_url(value, (char **)(void *)at, error);
+    case FINGERPRINTS:
+        return read_fingerprints(value, (char ***)(void *)at, error);
     case FLAG:
         return read_flag(value, (bool *)at, error);
     case COUNT:
@@ -261,6 +307,17 @@ read_listen(GKeyFile *file, const char *key, bool is_tls, Config *config, const 
 }
 
 static bool
+read_metrics(GKeyFile *file, Config *config, const char *name, GError **error)
+{
+    g_autofree char *who = g_key_file_get_string(file, SERVER, "metrics", NULL);
+
+    config->is_metrics_public = g_strcmp0(who, "public") == 0;
+    return config->is_metrics_public || g_strcmp0(who, "private") == 0 ||
+           error_set_code(error, BASE_ERROR_USAGE, "%s: [%s] metrics: public or private is expected", name,
+                          SERVER);
+}
+
+static bool
 read_log_format(GKeyFile *file, Config *config, const char *name, GError **error)
 {
     g_autofree char *format = g_key_file_get_string(file, SERVER, "access-log-format", NULL);
@@ -283,6 +340,8 @@ read_server(GKeyFile *file, Config *config, const char *name, GError **error)
             is_ok = read_listen(file, *key, **key == 't', config, name, error);
         else if (strcmp(*key, "access-log-format") == 0)
             is_ok = read_log_format(file, config, name, error);
+        else if (strcmp(*key, "metrics") == 0)
+            is_ok = read_metrics(file, config, name, error);
         else
             is_ok = read_key(file, name, SERVER, *key, SERVER_KEYS, G_N_ELEMENTS(SERVER_KEYS), config, error);
         if (!is_ok)

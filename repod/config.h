@@ -30,6 +30,8 @@ typedef struct {
     bool may_push;       /* uploads with a token of scope push */
     uint64_t quota;      /* bytes of all blobs and uploads; 0: none */
     uint64_t max_upload; /* bytes of one file */
+    char **fingerprints; /* of the keys that may sign its index, normal; NULL: what its own notes say */
+    char *url;           /* that clients use, ending in a slash; NULL: what they asked for */
 } ConfigSite;
 
 typedef struct {
@@ -43,7 +45,8 @@ typedef struct {
     char *state_dir;                 /* tokens and unfinished uploads; NULL: neither is possible */
     char *access_log;                /* "-" for stdout; NULL: none */
     bool is_log_json;
-    char *audit_log; /* NULL: beside the access log's stream */
+    bool is_metrics_public; /* else for this host and admin tokens alone */
+    char *audit_log;        /* NULL: beside the access log's stream */
     unsigned threads;
     unsigned max_connections, max_client_connections;
     unsigned head_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms, tls_timeout_ms,

@@ -38,7 +38,7 @@ conn_free(Conn *conn)
         conn_end_reply(conn);
     exchange_clear(&conn->exchange);
     runtime_unref(conn->runtime);
-    g_free(conn->request_text);
+    g_free(conn->log_text);
     /* Events first: epoll must not meet the number of a closed descriptor again as another socket. */
     event_free(conn->readable);
     event_free(conn->writable);

@@ -48,8 +48,9 @@ struct Conn {
     uint64_t window_bytes; /* of the body since its deadline was set */
     size_t granted;        /* bytes of "100 Continue" that were sent */
     Reply reply;
-    int queued;         /* bytes in the kernel that the client had not taken when waiting began */
-    char *request_text; /* for the log */
+    int queued;           /* bytes in the kernel that the client had not taken when waiting began */
+    AccessText *log_text; /* NULL: no log */
+    RequestNote note;
     int64_t started_us;
 };
 

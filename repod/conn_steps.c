@@ -26,7 +26,8 @@ conn_end_reply(Conn *conn)
 {
     AccessEntry entry = {
         .peer = &conn->peer,
-        .request = conn->request_text,
+        .text = conn->log_text,
+        .note = &conn->note,
         .status = conn->reply.response.status,
         .body_bytes = conn->reply.body_sent,
         .duration_us = g_get_monotonic_time() - conn->started_us,
@@ -35,7 +36,7 @@ conn_end_reply(Conn *conn)
 
     if (conn->worker->log != NULL)
         access_log_add(conn->worker->log, &entry);
-    g_clear_pointer(&conn->request_text, g_free);
+    g_clear_pointer(&conn->log_text, g_free);
     reply_clear(&conn->reply);
     exchange_clear(&conn->exchange);
     g_clear_pointer(&conn->runtime, runtime_unref);
@@ -73,6 +74,7 @@ void
 conn_begin_status(Conn *conn, int status)
 {
     conn->started_us = g_get_monotonic_time();
+    conn->note = (RequestNote){.method = HTTP_OTHER};
     conn->request_deadline_us = conn->started_us + (int64_t)conn_config(conn)->request_timeout_ms * 1000;
     conn->state = CONN_SENDING;
     reply_begin_status(&conn->reply, status);
@@ -147,6 +149,7 @@ begin_request(Conn *conn, const HttpRequest *request)
         .runtime = conn->worker->runtime,
         .peer = &conn->peer,
         .certificate = conn->transport.tls != NULL ? tls_client(conn->transport.tls) : NULL,
+        .note = &conn->note,
         .should_close = request->should_close || conn->worker->is_stopping,
     };
 
@@ -183,10 +186,9 @@ step_reading(Conn *conn)
     if (verdict == HTTP_PARTIAL)
         return STEP_WAIT_READ;
     conn->started_us = g_get_monotonic_time();
+    conn->note = (RequestNote){.method = request.method};
     if (conn->worker->log != NULL && request.target.at != NULL)
-        conn->request_text =
-            g_strdup_printf("%.*s %.*s", (int)request.method_name.length, request.method_name.at,
-                            (int)request.target.length, request.target.at);
+        conn->log_text = access_text_new(&request);
     if (verdict == HTTP_COMPLETE)
         return begin_request(conn, &request);
     conn->request_deadline_us = conn->started_us + (int64_t)conn_config(conn)->request_timeout_ms * 1000;

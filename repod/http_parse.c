@@ -24,6 +24,10 @@ typedef enum {
     FIELD_IF_RANGE,
     FIELD_IF_NONE_MATCH,
     FIELD_IF_MODIFIED_SINCE,
+    FIELD_USER_AGENT,
+    FIELD_FORWARDED,
+    FIELD_X_FORWARDED_FOR,
+    FIELD_VIA,
     N_FIELDS,
 } Field;
 
@@ -42,6 +46,10 @@ static const char *const field_names[N_FIELDS] = {
     "if-range",
     "if-none-match",
     "if-modified-since",
+    "user-agent",
+    "forwarded",
+    "x-forwarded-for",
+    "via",
 };
 
 static const struct {
@@ -293,6 +301,9 @@ parse_head(HttpText head, HttpRequest *out)
     out->if_range = fields.value[FIELD_IF_RANGE];
     out->if_none_match = fields.value[FIELD_IF_NONE_MATCH];
     out->if_modified_since = fields.value[FIELD_IF_MODIFIED_SINCE];
+    out->user_agent = fields.value[FIELD_USER_AGENT];
+    out->is_forwarded = fields.count[FIELD_FORWARDED] > 0 || fields.count[FIELD_X_FORWARDED_FOR] > 0 ||
+                        fields.count[FIELD_VIA] > 0;
     return parse_target(out->target, &fields, out);
 }
 

@@ -53,6 +53,8 @@ typedef struct {
     HttpText if_range;
     HttpText if_none_match;
     HttpText if_modified_since;
+    HttpText user_agent; /* for the log */
+    bool is_forwarded;   /* a proxy says that it passes on what another client asked for */
 
     bool is_folder; /* the target ends in a slash: @path is "" or does so too */
     char path[HTTP_MAX_PATH +

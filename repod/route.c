@@ -10,6 +10,7 @@ route_request(const RouteFacts *facts, const HttpRequest *request, Reply *reply,
     *out_exchange = (Exchange){NULL, NULL};
     within.site = runtime_find_site(facts->runtime, request->host.at, request->host.length, request->path,
                                     &within.path);
+    facts->note->site = within.site != NULL ? within.site->config->name : NULL;
     if (request->method != HTTP_GET && request->method != HTTP_HEAD)
         reply_begin_refusal(reply, request, 405, true);
     else if (within.site == NULL)

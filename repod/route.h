@@ -4,6 +4,7 @@
 
 #include "repod/exchange.h"
 #include "repod/peer.h"
+#include "repod/request_note.h"
 #include "repod/tls.h"
 #include "repod/worker.h"
 
@@ -13,6 +14,7 @@ typedef struct {
     Runtime *runtime;
     const Peer *peer;
     const TlsClient *certificate; /* that the client proved to have; NULL: none */
+    RequestNote *note;            /* to be filled in; valid as long as the exchange */
     bool should_close;            /* after the answer, whatever the client wishes */
 
     /* These two are found by route_request() and given on by it. */

@@ -153,7 +153,9 @@ take_runtime(Worker *worker)
     pthread_mutex_unlock(&worker->shared->runtime_lock);
     if (worker->runtime != old) {
         access_log_free(worker->log);
-        worker->log = worker->runtime->access_log >= 0 ? access_log_new(worker->runtime->access_log) : NULL;
+        worker->log = worker->runtime->access_log >= 0
+                          ? access_log_new(worker->runtime->access_log, worker->runtime->config->is_log_json)
+                          : NULL;
     }
     runtime_unref(old);
 }

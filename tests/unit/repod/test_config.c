@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#define FINGERPRINT "0123456789abcdef0123456789ABCDEF01234567"
 #define REPO "[repository a]\ndir=/srv/a\n"
 
 static void
@@ -18,13 +19,15 @@ every_key_is_read(void **state G_GNUC_UNUSED)
     static const char TEXT[] =
         "# comment\n[server]\nlisten=127.0.0.1:80 [::1]:80 unix:/run/repod.sock\ntls-listen=0.0.0.0:443\n"
         "tls-certificate=/c.pem\ntls-key=/k.pem\ntls-client-ca=/ca.pem\nuser=repod\nstate=/var/lib/repod\n"
-        "access-log=-\naccess-log-format=json\naudit-log=/var/log/audit\nthreads=3\nmax-connections=5000\n"
+        "access-log=-\naccess-log-format=json\nmetrics=public\naudit-log=/var/log/"
+        "audit\nthreads=3\nmax-connections=5000\n"
         "max-client-connections=9\nhead-timeout=5s\nidle-timeout=2m\nbody-timeout=10s\nwrite-timeout=11s\n"
         "request-timeout=13s\ntls-timeout=12s\nstop-timeout=1h\nmin-body-rate=4K\nclient-requests="
         "100\nclient-burst=200\nclient-"
         "bytes=1M\n"
         "[repository "
-        "a]\ndir=/srv/a\nhost=Images.Example.ORG\npath=/x/y/\npublic=no\npush=yes\nquota=1T\nmax-upload=2G\n";
+        "a]\ndir=/srv/a\nhost=Images.Example.ORG\npath=/x/y/\npublic=no\npush=yes\nquota=1T\nmax-upload=2G\n"
+        "fingerprints=" FINGERPRINT " " FINGERPRINT "\nurl=https://images.example.org/x/\n";
     g_autoptr(GError) error = NULL;
     g_autoptr(Config) config = config_parse(TEXT, strlen(TEXT), "conf", &error);
     const ConfigSite *site;
@@ -36,7 +39,7 @@ every_key_is_read(void **state G_GNUC_UNUSED)
                         "unix:/run/repod.sock");
     assert_true(((ConfigListen *)g_ptr_array_index(config->listen, 3))->is_tls);
     assert_string_equal(config->user, "repod");
-    assert_true(config->is_log_json);
+    assert_true(config->is_log_json && config->is_metrics_public);
     assert_int_equal(config->threads, 3);
     assert_int_equal(config->max_client_connections, 9);
     assert_int_equal(config->idle_timeout_ms, 120000);
@@ -51,6 +54,9 @@ every_key_is_read(void **state G_GNUC_UNUSED)
     assert_true(!site->is_public && site->may_push);
     assert_int_equal(site->quota, G_GUINT64_CONSTANT(1) << 40);
     assert_int_equal(site->max_upload, G_GUINT64_CONSTANT(2) << 30);
+    assert_int_equal(g_strv_length(site->fingerprints), 2);
+    assert_string_equal(site->fingerprints[1], "0123456789ABCDEF0123456789ABCDEF01234567");
+    assert_string_equal(site->url, "https://images.example.org/x/");
 }
 
 static void
@@ -93,6 +99,13 @@ what_is_wrong_is_named(void **state G_GNUC_UNUSED)
         {REPO "path=a b\n", "path: 'a b'"},
         {REPO "push=yes\n", "need 'state'"},
         {REPO "public=no\n", "need 'state'"},
+        {REPO "fingerprints=0123\n", "40"},
+        {REPO "fingerprints=" FINGERPRINT " x\n", "40"},
+        {REPO "url=ftp://a/\n", "http:// or https://"},
+        {REPO "url=https://a\n", "a slash at the end"},
+        {REPO "url=https://a/'\"/\n", "a plain URL"},
+        {REPO "url=https://\n", "a slash at the end"},
+        {"[server]\nmetrics=secret\n" REPO, "public or private"},
         {"[server]\nthreads=0\n" REPO, "threads: '0': a number from 1 to 256"},
         {"[server]\nthreads=x\n" REPO, "threads: 'x'"},
         {"[server]\nhead-timeout=0\n" REPO, "1s to 1d"},
