@@ -105,42 +105,46 @@ fetch_news(const Source *at, const TrustState *state, bool is_anew, News *news, 
                       state, news, warnings, error);
 }
 
+/* add_named: the roots from version @from on, who sign the versions after it, and who may sign the index at the end.
+ * Index keys that were dropped are not carried along: what their thieves made of them must not get in the way. */
 static void
-add_named(GPtrArray *names, const GPtrArray *chain)
+add_named(GPtrArray *names, const GPtrArray *chain, uint64_t from)
 {
-    for (guint i = 0; chain != NULL && i < chain->len; i++) {
+    const SignTrust *last = g_ptr_array_index(chain, chain->len - 1);
+
+    for (guint i = (guint)from - 1; i < chain->len; i++) {
         const SignTrust *trust = g_ptr_array_index(chain, i);
 
         for (char **root = trust->roots; *root != NULL; root++)
             g_ptr_array_add(names, g_strdup(*root));
-        for (guint n = 0; n < trust->index_keys->len; n++)
-            g_ptr_array_add(names,
-                            g_strdup(((SignIndexKey *)g_ptr_array_index(trust->index_keys, n))->fingerprint));
     }
+    for (guint i = 0; i < last->index_keys->len; i++)
+        g_ptr_array_add(names,
+                        g_strdup(((SignIndexKey *)g_ptr_array_index(last->index_keys, i))->fingerprint));
 }
 
-/* wanted_keys: (transfer full) whose public keys matter: those of pins, or of everybody whom @chain names. */
+/* wanted_keys: (transfer full) whose public keys matter: those of pins, or of those whom @chain (nullable) names. */
 static GPtrArray *
-wanted_keys(const Source *source, const GPtrArray *chain, GError **error)
+wanted_keys(const Source *source, const TrustState *state, const GPtrArray *chain, GError **error)
 {
-    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GPtrArray) known = NULL;
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free), known = NULL;
+    const SignTrust *accepted = trust_state_last(state);
 
     if (*source->roots != NULL) {
         for (char **root = source->roots; *root != NULL; root++)
             g_ptr_array_add(names, g_strdup(*root));
-        add_named(names, chain);
+        if (chain != NULL)
+            add_named(names, chain, accepted != NULL ? accepted->version : chain->len);
     } else {
         /* Not the pins themselves: one may be a subkey's. */
         known = sign_list_keys(source->keys, error);
-        for (guint i = 0; known != NULL && i < known->len; i++)
-            g_ptr_array_add(names, g_strdup(sign_key_primary(g_ptr_array_index(known, i))->fingerprint));
         if (known == NULL)
-            g_clear_pointer(&names, g_ptr_array_unref);
+            return NULL;
+        for (guint i = 0; i < known->len; i++)
+            g_ptr_array_add(names, g_strdup(sign_key_primary(g_ptr_array_index(known, i))->fingerprint));
     }
-    if (names != NULL)
-        g_ptr_array_add(names, NULL);
-    return names;
+    g_ptr_array_add(names, NULL);
+    return g_steal_pointer(&names);
 }
 
 /* merge_keys: (transfer full) what is known and what the server says, of those who matter. */
@@ -148,7 +152,8 @@ static GBytes *
 merge_keys(const Source *source, const TrustState *state, const News *news, const GPtrArray *chain,
            GError **error)
 {
-    g_autoptr(GPtrArray) blocks = g_ptr_array_new(), names = wanted_keys(source, chain, error);
+    g_autoptr(GPtrArray) blocks = g_ptr_array_new(), names = wanted_keys(source, state, chain, error);
+    g_autoptr(GBytes) merged = NULL;
 
     if (names == NULL)
         return NULL;
@@ -158,7 +163,13 @@ merge_keys(const Source *source, const TrustState *state, const News *news, cons
         g_ptr_array_add(blocks, state->keys);
     if (news->keys != NULL)
         g_ptr_array_add(blocks, news->keys);
-    return sign_merge_keys(blocks, (const char *const *)names->pdata, error);
+    merged = sign_merge_keys(blocks, (const char *const *)names->pdata, error);
+    if (merged != NULL && g_bytes_get_size(merged) > SIGN_MAX_KEYS) {
+        error_set_code(error, BASE_ERROR_UNTRUSTED, "the public keys together are larger than %u bytes",
+                       SIGN_MAX_KEYS);
+        return NULL;
+    }
+    return g_steal_pointer(&merged);
 }
 
 /* adopt_trust: *out_chain is the new one, or NULL where the server's is only an older copy. */

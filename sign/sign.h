@@ -189,10 +189,8 @@ SignVerified *sign_verify_own(const char *home, GBytes *text, GBytes *signature,
 #define SIGN_TRUST_MAX_VERSIONS 200u    /* one each quarter for fifty years */
 #define SIGN_TRUST_MAX_ROOTS 16u        /* people who can meet to sign */
 #define SIGN_TRUST_MAX_INDEX_KEYS 32u   /* publishing hosts, and their successors */
-#define SIGN_TRUST_MAX_TRIES                                                                                 \
-    64u /* signatures of one version that are looked at, each a run of gpg: twice all roots,
-                                  * old and new */
-#define SIGN_TRUST_MAX_SIGNATURES 2000u /* framing only */
+#define SIGN_TRUST_MAX_SIGNATURES 2000u /* what 1 MiB can frame, and more than any trust needs */
+#define SIGN_TRUST_MAX_TRIES 64u        /* of one version, each a run of gpg: twice all roots, old and new */
 
 typedef struct {
     char *fingerprint; /* normal */

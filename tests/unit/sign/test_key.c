@@ -328,7 +328,8 @@ a_passphrase_comes_from_a_private_file(void **state G_GNUC_UNUSED)
 {
     g_autofree char *home = fixture_path("p/key"), *file = fixture_path("secret"),
                     *wrong = fixture_path("wrong");
-    g_autofree char *made = NULL, *signer = NULL, *next = NULL, *by = NULL;
+    g_autofree char *made = NULL, *signer = NULL, *next = NULL, *by = NULL, *note = NULL;
+    g_autofree char *other_note = fixture_path("note");
     g_autoptr(GBytes) text = g_bytes_new_static(TEXT, strlen(TEXT));
     SignSecret secret = {.file = file}, bad = {.file = wrong};
     g_autoptr(GError) error = NULL;
@@ -347,7 +348,14 @@ a_passphrase_comes_from_a_private_file(void **state G_GNUC_UNUSED)
     assert_string_equal(signer, made);
     g_clear_error(&error);
     assert_null(sign_detached(home, text, &bad, &error));
-    assert_true(error != NULL);
+    assert_non_null(strstr(error->message, "another one than the key has"));
+    note = g_build_filename(home, "passphrase-from", NULL);
+    assert_int_equal(g_rename(note, other_note), 0);
+    g_clear_error(&error);
+    assert_null(sign_detached(home, text, NULL, &error));
+    assert_non_null(
+        strstr(error->message, "the key has a passphrase: say which file or credential holds it"));
+    assert_int_equal(g_rename(other_note, note), 0);
     next = sign_key_prepare(home, 0, NULL);
     assert_true(sign_key_use(home, next, NULL));
     by = signed_by(home, &secret);
