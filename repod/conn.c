@@ -285,8 +285,9 @@ void
 conn_work_done(Conn *conn)
 {
     if (conn->state == CONN_WORKING)
-        conn->exchange.kind->answer(conn->exchange.self, &conn->reply);
-    conn->state = CONN_SENDING;
+        conn_resume(conn);
+    else
+        conn->state = CONN_SENDING;
     run(conn);
 }
 

@@ -14,6 +14,7 @@
 typedef enum {
     CONN_HANDSHAKE, /* of TLS */
     CONN_READING,   /* a head */
+    CONN_BEGINNING, /* about to ask for the body, if there is one */
     CONN_GRANTING,  /* sending 100 (Continue) */
     CONN_RECEIVING, /* a body */
     CONN_WORKING,   /* the pool has it; no event is watched */
@@ -45,8 +46,10 @@ struct Conn {
     Runtime *runtime;            /* of the request; NULL between two */
     Exchange exchange;
     HttpBody body;
-    uint64_t window_bytes; /* of the body since its deadline was set */
-    size_t granted;        /* bytes of "100 Continue" that were sent */
+    bool has_body, must_grant; /* of the request at hand */
+    bool is_complete;          /* its body is here, or there is none */
+    uint64_t window_bytes;     /* of the body since its deadline was set */
+    size_t granted;            /* bytes of "100 Continue" that were sent */
     Reply reply;
     int queued;           /* bytes in the kernel that the client had not taken when waiting began */
     AccessText *log_text; /* NULL: no log */
@@ -59,6 +62,9 @@ Step conn_step(Conn *conn);
 
 /** conn_begin_reading: the next head. */
 void conn_begin_reading(Conn *conn);
+
+/** conn_resume: the exchange's work is done. */
+void conn_resume(Conn *conn);
 
 /** conn_begin_status: answer @status, whatever was asked, and close. */
 void conn_begin_status(Conn *conn, int status);

@@ -117,12 +117,57 @@ step_handshake(Conn *conn)
 static Step
 complete(Conn *conn)
 {
+    conn->is_complete = true;
     if (conn->exchange.kind->complete(conn->exchange.self, &conn->reply)) {
         begin_sending(conn);
         return STEP_AGAIN;
     }
     conn->state = CONN_WORKING;
     return STEP_WAIT_JOB;
+}
+
+/* cut_body: the answer came before the end of the body, so what follows is not a request. */
+static Step
+cut_body(Conn *conn)
+{
+    conn->reply.response.should_close |= conn->has_body;
+    begin_sending(conn);
+    conn_drop_input(conn, conn->input_size);
+    return STEP_AGAIN;
+}
+
+/* follow: what an exchange wants before its body is complete. */
+static Step
+follow(Conn *conn, ExchangeStep wish)
+{
+    switch (wish) {
+    case EXCHANGE_MORE:
+        return STEP_AGAIN;
+    case EXCHANGE_WORK:
+        conn->state = CONN_WORKING;
+        return STEP_WAIT_JOB;
+    case EXCHANGE_ANSWER:
+        return cut_body(conn);
+    }
+    g_assert_not_reached();
+}
+
+void
+conn_resume(Conn *conn)
+{
+    const ExchangeKind *kind = conn->exchange.kind;
+
+    if (conn->is_complete) {
+        kind->answer(conn->exchange.self, &conn->reply);
+        begin_sending(conn);
+    } else if (!kind->resume(conn->exchange.self, &conn->reply)) {
+        cut_body(conn);
+    } else if (conn->body.total == 0) {
+        conn->state = CONN_BEGINNING;
+    } else {
+        conn->state = CONN_RECEIVING;
+        conn_begin_window(conn);
+    }
 }
 
 /* Whether the client may ask now; else the answer that says when. */
@@ -164,11 +209,23 @@ begin_request(Conn *conn, const HttpRequest *request)
         begin_sending(conn);
         return STEP_AGAIN;
     }
-    if (!request->has_body)
-        return complete(conn);
     http_body_init(&conn->body, request);
+    conn->has_body = request->has_body;
+    conn->must_grant = request->has_expect && conn->input_size == 0;
     conn->granted = 0;
-    conn->state = request->has_expect && conn->input_size == 0 ? CONN_GRANTING : CONN_RECEIVING;
+    conn->is_complete = false;
+    conn->state = CONN_BEGINNING;
+    if (conn->exchange.kind->begin == NULL)
+        return STEP_AGAIN;
+    return follow(conn, conn->exchange.kind->begin(conn->exchange.self, &conn->reply));
+}
+
+static Step
+step_beginning(Conn *conn)
+{
+    if (!conn->has_body)
+        return complete(conn);
+    conn->state = conn->must_grant ? CONN_GRANTING : CONN_RECEIVING;
     conn_begin_window(conn);
     return STEP_AGAIN;
 }
@@ -234,32 +291,22 @@ step_granting(Conn *conn)
     return wait_for(result);
 }
 
-/* cut_body: the answer came before the end of the body, so what follows is not a request. */
-static Step
-cut_body(Conn *conn)
-{
-    conn->reply.response.should_close = true;
-    begin_sending(conn);
-    conn_drop_input(conn, conn->input_size);
-    return STEP_AGAIN;
-}
-
 static Step
 receive_piece(Conn *conn, HttpText piece, size_t used)
 {
     const uint64_t per_second = conn->runtime->config->client_bytes;
+    ExchangeStep wish;
 
     if (conn->exchange.kind->receive == NULL) {
         reply_begin_status(&conn->reply, 413);
         return cut_body(conn);
     }
-    if (!conn->exchange.kind->receive(conn->exchange.self, piece.at, piece.length, &conn->reply))
-        return cut_body(conn);
-    conn_drop_input(conn, used);
-    if (per_second == 0)
-        return STEP_AGAIN;
-    conn->pause_us = limit_take_bytes(conn->client, per_second, piece.length, g_get_monotonic_time());
-    return conn->pause_us > 0 ? STEP_PAUSE : STEP_AGAIN;
+    wish = conn->exchange.kind->receive(conn->exchange.self, piece.at, piece.length, &conn->reply);
+    if (per_second > 0)
+        conn->pause_us = limit_take_bytes(conn->client, per_second, piece.length, g_get_monotonic_time());
+    if (wish != EXCHANGE_ANSWER)
+        conn_drop_input(conn, used);
+    return follow(conn, wish);
 }
 
 static Step
@@ -267,8 +314,11 @@ step_receiving(Conn *conn)
 {
     HttpText piece;
     size_t used = 0;
-    HttpBodyVerdict verdict = http_body_read(&conn->body, conn->input, conn->input_size, &used, &piece);
+    HttpBodyVerdict verdict;
 
+    if (conn->pause_us > 0)
+        return STEP_PAUSE;
+    verdict = http_body_read(&conn->body, conn->input, conn->input_size, &used, &piece);
     switch (verdict) {
     case BODY_DATA:
         return receive_piece(conn, piece, used);
@@ -354,6 +404,8 @@ conn_step(Conn *conn)
         return step_handshake(conn);
     case CONN_READING:
         return step_reading(conn);
+    case CONN_BEGINNING:
+        return step_beginning(conn);
     case CONN_GRANTING:
         return step_granting(conn);
     case CONN_RECEIVING:

@@ -5,16 +5,26 @@
 
 #include "repod/reply.h"
 
+typedef enum {
+    EXCHANGE_MORE,   /* the body, or more of it */
+    EXCHANGE_WORK,   /* have work() done, then resume() */
+    EXCHANGE_ANSWER, /* @reply is set, for an answer before the body's end, which closes */
+} ExchangeStep;
+
 /** ExchangeKind: how one kind of request is handled. All but work() are called on the connection's own thread. */
 typedef struct {
-    /** receive: some of the body. Returns false with @reply set for an answer before its end, which closes. NULL: there
-     * is never a body. */
-    bool (*receive)(void *self, const char *data, size_t size, Reply *reply);
+    /** begin: before the body is asked for, so that who waits for 100 (Continue) need not send it in vain. NULL: more. */
+    ExchangeStep (*begin)(void *self, Reply *reply);
+    /** receive: some of the body. NULL: there is never a body. */
+    ExchangeStep (*receive)(void *self, const char *data, size_t size, Reply *reply);
+    /** resume: after work() that begin() or receive() asked for: whether to go on with the body, else @reply is set.
+     * NULL: they never ask. */
+    bool (*resume)(void *self, Reply *reply);
     /** complete: the whole body came, or there is none. Returns true with @reply set, or false to have work() done. */
     bool (*complete)(void *self, Reply *reply);
-    /** work: what may block, on a thread of the pool. Touches nothing but @self. */
+    /** work: what may block, on a thread of the pool. Touches nothing but @self, and what has a lock. */
     void (*work)(void *self);
-    /** answer: after work(). Sets @reply. */
+    /** answer: after work() that complete() asked for. Sets @reply. */
     void (*answer)(void *self, Reply *reply);
     /** free: in the end, also where the client went away; never during work(). */
     void (*free)(void *self);
