@@ -4,17 +4,12 @@
 #include "publish/repo.h"
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/paths.h"
 #include "publish/trust.h"
 
 #include <string.h>
 
-#define REPO_FORMAT 1
 #define SECONDS_PER_DAY (24 * 60 * 60)
-#define NOTES "repo.json"
-#define MAX_PRIVATE (64u << 10) /* repo.json is 200 bytes */
-#define MAX_KEY_NUMBER 999
 #define LAST_VERSION "last-version" /* in the key's home: what was published last from this host */
 
 void
@@ -38,37 +33,17 @@ publish_repo_key_home(const PublishRepo *repo, unsigned number)
     return g_build_filename(keys, name, NULL);
 }
 
-/* read_notes: repo.json. A fingerprint is there once the key is. */
+/* read_notes: a fingerprint is there once the key is. */
 static bool
 read_notes(PublishRepo *repo, GError **error)
 {
-    g_autoptr(GBytes) bytes = store_read_private(repo->store, NOTES, MAX_PRIVATE, error);
-    g_autofree char *name = g_strdup_printf("%s: repo.json", store_location(repo->store));
-    g_autoptr(Json) json = NULL;
-    const char *text, *repo_id, *fingerprint;
-    int64_t number;
-    gsize size;
+    g_auto(StoreNotes) notes = {0};
 
-    if (bytes == NULL)
+    if (!store_notes_read(repo->store, &notes, error))
         return false;
-    text = g_bytes_get_data(bytes, &size);
-    json = json_parse(text, size, name, error);
-    if (json == NULL)
-        return false;
-    repo_id = json_get_text(json, "repo_id");
-    fingerprint = json_get_text(json, "fingerprint");
-    if (json_get_number(json, "format", 0) != REPO_FORMAT)
-        return error_set(error, "%s: written by a newer virt-depot", name);
-    if (repo_id == NULL || !g_uuid_string_is_valid(repo_id))
-        return error_set(error, "%s: holds no valid repository id", name);
-    if (fingerprint != NULL && !sign_is_fingerprint(fingerprint))
-        return error_set(error, "%s: holds no valid fingerprint", name);
-    number = json_get_number(json, "key_number", 1);
-    if (number < 1 || number > MAX_KEY_NUMBER)
-        return error_set(error, "%s: holds no valid number of a key", name);
-    repo->repo_id = g_strdup(repo_id);
-    repo->fingerprint = g_strdup(fingerprint);
-    repo->key_number = (unsigned)number;
+    repo->repo_id = g_steal_pointer(&notes.repo_id);
+    repo->fingerprint = g_steal_pointer(&notes.fingerprint);
+    repo->key_number = notes.key_number;
     repo->key_home = publish_repo_key_home(repo, repo->key_number);
     return true;
 }
@@ -76,15 +51,9 @@ read_notes(PublishRepo *repo, GError **error)
 static bool
 write_notes(PublishRepo *repo, GError **error)
 {
-    g_autoptr(Json) json = json_new_object();
-    g_autofree char *text = NULL;
+    const StoreNotes notes = {repo->repo_id, repo->fingerprint, repo->key_number};
 
-    json_set_number(json, "format", REPO_FORMAT);
-    json_set_text(json, "repo_id", repo->repo_id);
-    json_set_text(json, "fingerprint", repo->fingerprint);
-    json_set_number(json, "key_number", repo->key_number);
-    text = json_print(json);
-    return store_write_private(repo->store, NOTES, text, strlen(text), error);
+    return store_notes_write(repo->store, &notes, error);
 }
 
 PublishRepo *

@@ -32,6 +32,7 @@ static const Key SERVER_KEYS[] = {
     {"state", PATH, KEY(Config, state_dir), 0, 0},
     {"access-log", PATH_OR_DASH, KEY(Config, access_log), 0, 0},
     {"audit-log", PATH_OR_DASH, KEY(Config, audit_log), 0, 0},
+    {"insecure-tokens", FLAG, KEY(Config, has_insecure_tokens), 0, 0},
     {"threads", COUNT, KEY(Config, threads), 1, 256},
     {"max-connections", COUNT, KEY(Config, max_connections), 1, 1000000},
     {"max-client-connections", COUNT, KEY(Config, max_client_connections), 1, 1000000},

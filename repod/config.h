@@ -45,8 +45,9 @@ typedef struct {
     char *state_dir;                 /* tokens and unfinished uploads; NULL: neither is possible */
     char *access_log;                /* "-" for stdout; NULL: none */
     bool is_log_json;
-    bool is_metrics_public; /* else for this host and admin tokens alone */
-    char *audit_log;        /* NULL: beside the access log's stream */
+    bool has_insecure_tokens; /* may come in the clear from other hosts */
+    bool is_metrics_public;   /* else for this host and admin tokens alone */
+    char *audit_log;          /* "-" for stdout; NULL: stderr */
     unsigned threads;
     unsigned max_connections, max_client_connections;
     unsigned head_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms, tls_timeout_ms,

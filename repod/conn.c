@@ -72,10 +72,12 @@ run_job(void *data)
 static void
 begin_job(Conn *conn)
 {
+    Shared *shared = conn->worker->shared;
+
     conn->worker->n_working++;
     event_del(conn->readable);
     event_del(conn->writable);
-    pool_queue_push(conn->worker->shared->jobs, run_job, conn);
+    pool_queue_push(conn->state == CONN_WARMING ? shared->jobs : shared->exchanges, run_job, conn);
 }
 
 static void
@@ -233,7 +235,7 @@ receive(Conn *conn)
     size_t n = 0;
     TransportResult result;
 
-    make_room(conn, conn->state == CONN_RECEIVING ? CONN_BODY_BUFFER : HTTP_MAX_HEAD);
+    make_room(conn, conn->state == CONN_RECEIVING ? EXCHANGE_MAX_PIECE : HTTP_MAX_HEAD);
     result = transport_receive(&conn->transport, conn->input + conn->input_size,
                                conn->input_capacity - conn->input_size, &n);
     if (result == TRANSPORT_CLOSED || result == TRANSPORT_FAILED) {

@@ -8,9 +8,6 @@
 #include "repod/reply.h"
 #include "repod/route.h"
 
-/* For bodies: few system calls, and still little memory for a thousand uploads. */
-#define CONN_BODY_BUFFER (64 * 1024)
-
 typedef enum {
     CONN_HANDSHAKE, /* of TLS */
     CONN_READING,   /* a head */

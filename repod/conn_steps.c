@@ -195,6 +195,7 @@ begin_request(Conn *conn, const HttpRequest *request)
         .peer = &conn->peer,
         .certificate = conn->transport.tls != NULL ? tls_client(conn->transport.tls) : NULL,
         .note = &conn->note,
+        .is_tls = conn->transport.tls != NULL,
         .should_close = request->should_close || conn->worker->is_stopping,
     };
 

@@ -5,6 +5,9 @@
 
 #include "repod/reply.h"
 
+/** What receive() gets at most: few system calls, and still little memory for a thousand uploads. */
+#define EXCHANGE_MAX_PIECE ((size_t)64 * 1024)
+
 typedef enum {
     EXCHANGE_MORE,   /* the body, or more of it */
     EXCHANGE_WORK,   /* have work() done, then resume() */

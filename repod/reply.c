@@ -41,12 +41,7 @@ open_file(Reply *reply, const char *path, int root_fd, FileFacts *out_facts)
         return status_of_errno(errno);
     if (!S_ISREG(st.st_mode))
         return 404;
-    *out_facts = (FileFacts){
-        .size = (uint64_t)st.st_size,
-        .inode = st.st_ino,
-        .mtime_seconds = st.st_mtim.tv_sec,
-        .mtime_nanoseconds = st.st_mtim.tv_nsec,
-    };
+    response_file_facts(&st, out_facts);
     reply->file = fd_steal(&fd);
     return 0;
 }

@@ -2,9 +2,13 @@
 /* The repository daemon: serves one folder read-only over HTTP/1.1 until a signal stops it. */
 #pragma once
 
-#include "base/error.h"
+#include "base/cli.h"
 
 #include <stdint.h>
+
+extern const Verb REPOD_VERB_TOKEN_CREATE;
+extern const Verb REPOD_VERB_TOKEN_LIST;
+extern const Verb REPOD_VERB_TOKEN_REVOKE;
 
 /** Where nothing else is said. */
 #define REPOD_DEFAULT_LISTEN "127.0.0.1:8080"

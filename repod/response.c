@@ -9,7 +9,6 @@
 #define BLOB_PREFIX "blobs/"
 #define SHA512_PREFIX "blobs/sha512/"
 #define SHA512_HEX 128
-#define ETAG_MAX 160
 
 static G_GNUC_PRINTF(2, 3) void append(Response *out, const char *format, ...)
 {
@@ -31,23 +30,32 @@ reason(int status)
         const char *text;
     } reasons[] = {
         {200, "OK"},
+        {201, "Created"},
+        {204, "No Content"},
         {206, "Partial Content"},
         {304, "Not Modified"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
+        {412, "Precondition Failed"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
         {416, "Range Not Satisfiable"},
         {417, "Expectation Failed"},
+        {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {500, "Internal Server Error"},
         {501, "Not Implemented"},
         {503, "Service Unavailable"},
         {505, "HTTP Version Not Supported"},
+        {507, "Insufficient Storage"},
     };
 
     for (size_t i = 0; i < G_N_ELEMENTS(reasons); i++)
@@ -103,14 +111,25 @@ is_sha512_name(const char *path)
     return true;
 }
 
+void
+response_file_facts(const struct stat *status, FileFacts *out_facts)
+{
+    *out_facts = (FileFacts){
+        .size = (uint64_t)status->st_size,
+        .inode = status->st_ino,
+        .mtime_seconds = status->st_mtim.tv_sec,
+        .mtime_nanoseconds = status->st_mtim.tv_nsec,
+    };
+}
+
 /* A blob's tag is its content, the same on every mirror. Any other file's tag is this very file. */
-static void
-print_etag(const char *path, const FileFacts *facts, char out_etag[ETAG_MAX])
+void
+response_print_etag(const char *path, const FileFacts *facts, char out_etag[RESPONSE_ETAG_MAX])
 {
     if (is_sha512_name(path))
-        g_snprintf(out_etag, ETAG_MAX, "\"sha512-%s\"", strrchr(path, '/') + 1);
+        g_snprintf(out_etag, RESPONSE_ETAG_MAX, "\"sha512-%s\"", strrchr(path, '/') + 1);
     else
-        g_snprintf(out_etag, ETAG_MAX,
+        g_snprintf(out_etag, RESPONSE_ETAG_MAX,
                    "\"%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER
                    "x.%" G_GINT64_MODIFIER "x\"",
                    (guint64)facts->inode, (guint64)facts->size, (guint64)facts->mtime_seconds,
@@ -213,10 +232,14 @@ response_head(const ResponseHead *head, time_t now, Response *out)
 {
     g_assert(head->fields == NULL || strlen(head->fields) <= RESPONSE_FIELDS_MAX);
     begin(out, head->status, now, head->should_close);
-    append(out, "Cache-Control: %s\r\nContent-Type: %s\r\nX-Content-Type-Options: nosniff\r\n",
-           head->cache_control != NULL ? head->cache_control : "no-store", head->content_type);
-    append(out, "%sContent-Length: %" G_GUINT64_FORMAT "\r\n\r\n", head->fields != NULL ? head->fields : "",
-           (guint64)head->length);
+    append(out, "Cache-Control: %s\r\n%s", head->cache_control != NULL ? head->cache_control : "no-store",
+           head->fields != NULL ? head->fields : "");
+    if (head->status != 204) /* RFC 9110, 8.6 */
+        append(out,
+               "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %" G_GUINT64_FORMAT
+               "\r\n",
+               head->content_type, (guint64)head->length);
+    append(out, "\r\n");
     out->length = head->is_head ? 0 : head->length;
 }
 
@@ -224,13 +247,13 @@ void
 response_file(const HttpRequest *request, const char *path, const FileFacts *facts, time_t now,
               bool should_close, Response *out)
 {
-    char etag[ETAG_MAX], last_modified[30] = "";
+    char etag[RESPONSE_ETAG_MAX], last_modified[30] = "";
     ByteRange range = {0, 0};
     RangeKind kind = RANGE_WHOLE;
     bool is_blob = g_str_has_prefix(path, BLOB_PREFIX);
     int status = 304;
 
-    print_etag(path, facts, etag);
+    response_print_etag(path, facts, etag);
     /* 8.8.2.2: a date in whole seconds can still become that of a second version while its second lasts. */
     if (facts->mtime_seconds + 1 < now && facts->mtime_seconds >= 0)
         response_format_date(facts->mtime_seconds, last_modified);

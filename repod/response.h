@@ -6,6 +6,7 @@
 #include "repod/http_parse.h"
 
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 
 /* The longest head is about 700 bytes: nothing of unknown length goes into it. */
@@ -19,6 +20,13 @@ typedef struct {
     int64_t mtime_seconds;
     int64_t mtime_nanoseconds;
 } FileFacts;
+
+void response_file_facts(const struct stat *status, FileFacts *out_facts);
+
+#define RESPONSE_ETAG_MAX 160
+
+/** response_print_etag: of the file @path within its repository. */
+void response_print_etag(const char *path, const FileFacts *facts, char out_etag[RESPONSE_ETAG_MAX]);
 
 typedef struct {
     int status;

@@ -40,17 +40,30 @@ site_new(const ConfigSite *config, GError **error)
     return site;
 }
 
-static bool
-open_access_log(Runtime *runtime, GError **error)
+/* open_log: -1 with @error set where it cannot be. */
+static int
+open_log(const char *path, GError **error)
 {
-    const char *path = runtime->config->access_log;
+    int fd = strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                                    : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 
-    if (path == NULL)
-        return true;
-    runtime->access_log = strcmp(path, "-") == 0
-                              ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
-                              : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-    return runtime->access_log >= 0 || error_set_errno(error, "%s", path);
+    if (fd < 0)
+        error_set_errno(error, "%s", path);
+    return fd;
+}
+
+static bool
+open_logs(Runtime *runtime, GError **error)
+{
+    const Config *config = runtime->config;
+
+    if (config->access_log != NULL && (runtime->access_log = open_log(config->access_log, error)) < 0)
+        return false;
+    if (config->audit_log == NULL)
+        runtime->audit_log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    else if ((runtime->audit_log = open_log(config->audit_log, error)) < 0)
+        return false;
+    return true;
 }
 
 Runtime *
@@ -61,7 +74,7 @@ runtime_new(Config *config, GError **error)
     atomic_init(&runtime->n_users, 1);
     runtime->config = config_ref(config);
     runtime->sites = g_ptr_array_new_with_free_func(site_free);
-    runtime->access_log = -1;
+    runtime->access_log = runtime->audit_log = -1;
     for (guint i = 0; i < config->sites->len; i++) {
         Site *site = site_new(g_ptr_array_index(config->sites, i), error);
 
@@ -75,7 +88,7 @@ runtime_new(Config *config, GError **error)
         if (runtime->tls == NULL)
             return NULL;
     }
-    return open_access_log(runtime, error) ? g_steal_pointer(&runtime) : NULL;
+    return open_logs(runtime, error) ? g_steal_pointer(&runtime) : NULL;
 }
 
 Runtime *
@@ -92,6 +105,7 @@ runtime_unref(Runtime *runtime)
         return;
     g_ptr_array_unref(runtime->sites);
     fd_close(runtime->access_log);
+    fd_close(runtime->audit_log);
     tls_context_free(runtime->tls);
     config_unref(runtime->config);
     g_free(runtime);

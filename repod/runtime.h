@@ -20,7 +20,8 @@ typedef struct {
     Config *config;
     GPtrArray *sites; /* (element-type Site) in the order of config->sites */
     Fd access_log;    /* -1: none */
-    TlsContext *tls;  /* NULL: none */
+    Fd audit_log;
+    TlsContext *tls; /* NULL: none */
 } Runtime;
 
 /** runtime_new: open every folder and file that @config names. */

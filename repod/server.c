@@ -202,7 +202,9 @@ start(RepodServer *server, const RepodOptions *options, GError **error)
         return false;
     /* Its threads start with the signals blocked. */
     server->shared.jobs = pool_queue_new(MAX(MIN(threads, MAX_THREADS), MIN_JOB_THREADS), error);
-    if (server->shared.jobs == NULL || !worker_listen(server->workers->pdata[0], error))
+    server->shared.exchanges = pool_queue_new(MAX(MIN(threads, MAX_THREADS), MIN_JOB_THREADS), error);
+    if (server->shared.jobs == NULL || server->shared.exchanges == NULL ||
+        !worker_listen(server->workers->pdata[0], error))
         return false;
     if (options->port_file == NULL)
         return true;
@@ -218,6 +220,9 @@ repod_new(const RepodOptions *options, GError **error)
     server->signals = -1;
     pthread_mutex_init(&server->shared.runtime_lock, NULL);
     server->shared.clients = limit_table_new();
+    server->shared.access = access_new();
+    server->shared.uploads = upload_table_new();
+    server->shared.usage = usage_new();
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
     server->signal_events = g_ptr_array_new_with_free_func((GDestroyNotify)event_free);
     server->uris = g_string_new(NULL);
@@ -235,7 +240,11 @@ repod_free(RepodServer *server)
         file_remove(server->port_file, NULL);
     g_ptr_array_unref(server->signal_events);
     pool_queue_free(server->shared.jobs);
+    pool_queue_free(server->shared.exchanges);
     g_ptr_array_unref(server->workers);
+    access_free(server->shared.access);
+    upload_table_free(server->shared.uploads);
+    usage_free(server->shared.usage);
     limit_table_free(server->shared.clients);
     runtime_unref(server->shared.runtime);
     pthread_mutex_destroy(&server->shared.runtime_lock);

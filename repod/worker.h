@@ -6,11 +6,14 @@
 #pragma once
 
 #include "base/pool.h"
+#include "repod/access.h"
 #include "repod/access_log.h"
 #include "repod/counters.h"
 #include "repod/limits.h"
 #include "repod/peer.h"
 #include "repod/runtime.h"
+#include "repod/upload_table.h"
+#include "repod/usage.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -18,7 +21,12 @@
 
 /* What every worker of a server shares. Constant while they run, but for the atomics and what the lock guards. */
 typedef struct {
-    PoolQueue *jobs; /* for what would block an event loop */
+    PoolQueue *jobs;      /* for reads that would block an event loop */
+    PoolQueue *exchanges; /* for what requests have done; a queue of their own, since that may take long */
+    Access *access;
+    UploadTable *uploads;
+    Usage *usage;
+    atomic_uint n_pushes; /* that go on */
     pthread_mutex_t runtime_lock;
     Runtime *runtime; /* the newest one; guarded by the lock */
     LimitTable *clients;

@@ -172,6 +172,21 @@ bool store_remove_blob(Store *store, const char *path, GError **error);
  */
 bool store_check_links(Store *store, bool fix, GPtrArray **out_broken, GError **error);
 
+/** StoreNotes: who a repository is, as its publisher or the server that it is pushed to noted it. */
+typedef struct {
+    char *repo_id;       /* UUID */
+    char *fingerprint;   /* of the primary key that signs, normal; NULL: none yet */
+    unsigned key_number; /* 1, and one more for each primary key that replaced it */
+} StoreNotes;
+void store_notes_clear(StoreNotes *notes);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(StoreNotes, store_notes_clear)
+
+/** store_notes_read: Errors: BASE_ERROR_NOT_FOUND where there are none */
+bool store_notes_read(Store *store, StoreNotes *out_notes, GError **error);
+
+/** store_notes_write: replace them. The lock must be held. */
+bool store_notes_write(Store *store, const StoreNotes *notes, GError **error);
+
 /** store_read_private: (transfer full) the file @name of the publisher's own notes, never served; NULL with
  * NOT_FOUND where there are none. */
 GBytes *store_read_private(Store *store, const char *name, size_t max_bytes, GError **error);
