@@ -13,7 +13,7 @@
 #define NAME_CHARACTERS "-._abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 #define MAX_SECONDS (24u * 60 * 60)
 
-typedef enum { TEXT, PATH, PATH_OR_DASH, URL, FLAG, COUNT, SIZE, SECONDS, FINGERPRINTS } KeyKind;
+typedef enum { TEXT, PATH, PATH_OR_DASH, URL, FLAG, COUNT, SIZE, SECONDS, MODE, FINGERPRINTS } KeyKind;
 
 typedef struct {
     const char *name;
@@ -33,6 +33,7 @@ static const Key SERVER_KEYS[] = {
     {"access-log", PATH_OR_DASH, KEY(Config, access_log), 0, 0},
     {"audit-log", PATH_OR_DASH, KEY(Config, audit_log), 0, 0},
     {"insecure-tokens", FLAG, KEY(Config, has_insecure_tokens), 0, 0},
+    {"socket-mode", MODE, KEY(Config, socket_mode), 0, 0},
     {"threads", COUNT, KEY(Config, threads), 1, 256},
     {"max-connections", COUNT, KEY(Config, max_connections), 1, 1000000},
     {"max-client-connections", COUNT, KEY(Config, max_client_connections), 1, 1000000},
@@ -117,6 +118,7 @@ config_new(void)
     atomic_init(&config->n_users, 1);
     config->listen = g_ptr_array_new_with_free_func(listen_free);
     config->sites = g_ptr_array_new_with_free_func(site_free);
+    config->socket_mode = 0666;
     config->max_connections = 10000;
     config->max_client_connections = 256;
     config->head_timeout_ms = 15 * 1000;
@@ -186,6 +188,17 @@ read_count(const char *value, unsigned least, unsigned most, unsigned *out_count
         return error_set_code(error, BASE_ERROR_USAGE, "'%s': a number from %u to %u is expected", value,
                               least, most);
     *out_count = (unsigned)count;
+    return true;
+}
+
+static bool
+read_mode(const char *value, unsigned *out_mode, GError **error)
+{
+    guint64 mode;
+
+    if (!g_ascii_string_to_unsigned(value, 8, 0, 0777, &mode, NULL))
+        return error_set_code(error, BASE_ERROR_USAGE, "'%s': an octal mode as in 0660 is expected", value);
+    *out_mode = (unsigned)mode;
     return true;
 }
 
@@ -266,6 +279,8 @@ read_value(const Key *key, const char *value, void *target, GError **error)
         return read_count(value, key->least, key->most, (unsigned *)(void *)at, error);
     case SIZE:
         return cli_parse_size(value, (uint64_t *)(void *)at, error);
+    case MODE:
+        return read_mode(value, (unsigned *)(void *)at, error);
     case SECONDS:
         return read_seconds(value, (unsigned *)(void *)at, error);
     }

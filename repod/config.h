@@ -48,6 +48,7 @@ typedef struct {
     bool has_insecure_tokens; /* may come in the clear from other hosts */
     bool is_metrics_public;   /* else for this host and admin tokens alone */
     char *audit_log;          /* "-" for stdout; NULL: stderr */
+    unsigned socket_mode;     /* of Unix sockets */
     unsigned threads;
     unsigned max_connections, max_client_connections;
     unsigned head_timeout_ms, idle_timeout_ms, body_timeout_ms, write_timeout_ms, tls_timeout_ms,

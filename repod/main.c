@@ -9,6 +9,7 @@
 
 typedef struct {
     char *config;
+    gboolean check_config;
     char **listen;
     int threads;
     char *port_file;
@@ -23,9 +24,11 @@ read_arguments(int argc, char **argv, Arguments *out, GError **error)
 {
     const GOptionEntry entries[] = {
         {"config", 'c', 0, G_OPTION_ARG_FILENAME, &out->config, "Read repod.conf(5) from FILE", "FILE"},
+        {"check-config", 0, 0, G_OPTION_ARG_NONE, &out->check_config,
+         "See whether that can be served, and end", NULL},
         {"listen", 'l', 0, G_OPTION_ARG_STRING_ARRAY, &out->listen,
          "Where to listen, port 0 for any free one (default " REPOD_DEFAULT_LISTEN "); may be repeated",
-         "ADDRESS:PORT"},
+         "ADDRESS:PORT|unix:PATH"},
         {"threads", 't', 0, G_OPTION_ARG_INT, &out->threads, "Worker threads (default: one a CPU)", "N"},
         {"port-file", 0, 0, G_OPTION_ARG_FILENAME, &out->port_file, "Write the port here when ready", "FILE"},
         {"access-log", 0, 0, G_OPTION_ARG_FILENAME, &out->access_log,
@@ -62,6 +65,29 @@ fail(const GError *error, int status)
     return g_error_matches(error, BASE_ERROR, BASE_ERROR_USAGE) ? EXIT_USAGE : status;
 }
 
+static void
+report(const char *message)
+{
+    fprintf(stderr, "repod: %s\n", message);
+}
+
+static const char *
+name(const RepodOptions *options)
+{
+    return options->config != NULL ? options->config : options->root;
+}
+
+static int
+check(const RepodOptions *options)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (!repod_check(options, &error))
+        return fail(error, EXIT_FAILED);
+    printf("%s: can be served\n", name(options));
+    return 0;
+}
+
 static int
 serve(const RepodOptions *options)
 {
@@ -70,8 +96,7 @@ serve(const RepodOptions *options)
 
     if (server == NULL)
         return fail(error, EXIT_FAILED);
-    fprintf(stderr, "repod: serving %s on %s\n", options->config != NULL ? options->config : options->root,
-            repod_uris(server));
+    fprintf(stderr, "repod: serving %s on %s\n", name(options), repod_uris(server));
     return repod_run(server, &error) ? 0 : fail(error, EXIT_FAILED);
 }
 
@@ -97,9 +122,10 @@ main(int argc, char **argv)
             .access_log = arguments.access_log,
             .threads = (unsigned)arguments.threads,
             .max_connections = (unsigned)arguments.max_connections,
+            .report = report,
         };
 
-        status = serve(&options);
+        status = arguments.check_config ? check(&options) : serve(&options);
     }
     g_free(arguments.config);
     g_strfreev(arguments.listen);

@@ -55,6 +55,10 @@ peer_print(const Peer *peer, char out_text[PEER_TEXT_MAX])
     char host[INET6_ADDRSTRLEN] = "?";
     bool is_v6 = peer->any.sa_family == AF_INET6;
 
+    if (peer->any.sa_family == AF_UNIX) {
+        g_strlcpy(out_text, "unix", PEER_TEXT_MAX);
+        return;
+    }
     inet_ntop(peer->any.sa_family,
               is_v6 ? (const void *)&peer->v6.sin6_addr : (const void *)&peer->v4.sin_addr, host,
               sizeof host);

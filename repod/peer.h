@@ -21,7 +21,7 @@ typedef union {
  */
 bool peer_parse(const char *text, Peer *out_peer, GError **error);
 
-/** peer_print: the same notation. */
+/** peer_print: the same notation; "unix" for a client of a Unix socket, which has no address. */
 void peer_print(const Peer *peer, char out_text[PEER_TEXT_MAX]);
 
 unsigned peer_port(const Peer *peer);

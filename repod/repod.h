@@ -33,13 +33,15 @@ typedef struct {
     unsigned tls_timeout_ms;
     unsigned write_timeout_ms; /* without any byte taken by the client; default 60 s */
     unsigned stop_timeout_ms;  /* for running responses after the first signal; default 30 s */
+    /** report: (nullable) what an operator should know while it runs; from any thread. */
+    void (*report)(const char *message);
 } RepodOptions;
 
 typedef struct RepodServer RepodServer;
 
 /**
  * repod_new: open the folder, listen on every address and write the port file: clients can connect when this
- * returns. From here on SIGTERM and SIGINT are blocked and SIGPIPE is ignored in this process.
+ * returns. From here on SIGTERM, SIGINT and SIGHUP are blocked and SIGPIPE is ignored in this process.
  *
  * Errors: BASE_ERROR_USAGE for an address that cannot be read
  */
@@ -47,11 +49,14 @@ RepodServer *repod_new(const RepodOptions *options, GError **error);
 void repod_free(RepodServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(RepodServer, repod_free)
 
+/** repod_check: whether repod_new() would find all that it needs, but for the sockets. Opens and makes nothing for good. */
+bool repod_check(const RepodOptions *options, GError **error);
+
 /** repod_uris: "http://127.0.0.1:8080" of every address, separated by a space; borrowed. */
 const char *repod_uris(const RepodServer *server);
 
 /**
- * repod_run: serve until SIGTERM or SIGINT. The first stops gracefully: no new connections, idle ones closed,
+ * repod_run: serve until SIGTERM or SIGINT. SIGHUP reads the configuration again. The first of the others stops gracefully: no new connections, idle ones closed,
  * running responses finished. The second stops at once.
  * Returns: true after a stop that cut no response
  */

@@ -66,8 +66,19 @@ open_logs(Runtime *runtime, GError **error)
     return true;
 }
 
+static bool
+load_tls(Runtime *runtime, GError **error)
+{
+    const Config *config = runtime->config;
+
+    if (config->tls_certificate == NULL)
+        return true;
+    runtime->tls = tls_context_new(config->tls_certificate, config->tls_key, config->tls_client_ca, error);
+    return runtime->tls != NULL;
+}
+
 Runtime *
-runtime_new(Config *config, GError **error)
+runtime_new_check(Config *config, GError **error)
 {
     g_autoptr(Runtime) runtime = g_new0(Runtime, 1);
 
@@ -82,13 +93,15 @@ runtime_new(Config *config, GError **error)
             return NULL;
         g_ptr_array_add(runtime->sites, site);
     }
-    if (config->tls_certificate != NULL) {
-        runtime->tls =
-            tls_context_new(config->tls_certificate, config->tls_key, config->tls_client_ca, error);
-        if (runtime->tls == NULL)
-            return NULL;
-    }
-    return open_logs(runtime, error) ? g_steal_pointer(&runtime) : NULL;
+    return load_tls(runtime, error) ? g_steal_pointer(&runtime) : NULL;
+}
+
+Runtime *
+runtime_new(Config *config, GError **error)
+{
+    g_autoptr(Runtime) runtime = runtime_new_check(config, error);
+
+    return runtime != NULL && open_logs(runtime, error) ? g_steal_pointer(&runtime) : NULL;
 }
 
 Runtime *

@@ -27,6 +27,9 @@ typedef struct {
 /** runtime_new: open every folder and file that @config names. */
 Runtime *runtime_new(Config *config, GError **error);
 
+/** runtime_new_check: the same to see whether it can be done: no log is made. */
+Runtime *runtime_new_check(Config *config, GError **error);
+
 Runtime *runtime_ref(Runtime *runtime);
 void runtime_unref(Runtime *runtime);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Runtime, runtime_unref)

@@ -55,7 +55,7 @@ class Repod:
         """One request on a connection of its own, which the client half-closes."""
         with self.connect() as client:
             client.sendall(text)
-            client.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(client, socket.SHUT_WR)  # below TLS, where there is any
             return Answer(client.makefile("rb"), method=text.split(b" ")[0])
 
     def stop(self, signal_number=signal.SIGTERM):

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from repod_helpers import TIMEOUT, Answer, Repod, is_at_end, program, request, wait_until
+from repod_tls import Authority, TlsRepod
 
 BIG = 64 * 1024 * 1024
 HEX = "0123456789abcdef" * 8
@@ -50,10 +51,18 @@ def folder(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
-def server(folder, tmp_path_factory):
+@pytest.fixture(scope="module", params=["plain", "tls"])
+def server(request, folder, tmp_path_factory):
+    """Everything below means the same over TLS."""
     work = tmp_path_factory.mktemp("server")
-    with Repod(folder, work, "--access-log", work / "log") as running:
+    options = ("--access-log", work / "log")
+    if request.param == "tls":
+        authority = Authority(work / "ca")
+        authority.issue("server")
+        running = TlsRepod(folder, work, authority, *options)
+    else:
+        running = Repod(folder, work, *options)
+    with running:
         running.log = work / "log"
         yield running
         assert running.stop() == 0

@@ -20,7 +20,7 @@ every_key_is_read(void **state G_GNUC_UNUSED)
         "# comment\n[server]\nlisten=127.0.0.1:80 [::1]:80 unix:/run/repod.sock\ntls-listen=0.0.0.0:443\n"
         "tls-certificate=/c.pem\ntls-key=/k.pem\ntls-client-ca=/ca.pem\nuser=repod\nstate=/var/lib/repod\n"
         "access-log=-\naccess-log-format=json\nmetrics=public\naudit-log=/var/log/"
-        "audit\nthreads=3\nmax-connections=5000\n"
+        "audit\nsocket-mode=0640\nthreads=3\nmax-connections=5000\n"
         "max-client-connections=9\nhead-timeout=5s\nidle-timeout=2m\nbody-timeout=10s\nwrite-timeout=11s\n"
         "request-timeout=13s\ntls-timeout=12s\nstop-timeout=1h\nmin-body-rate=4K\nclient-requests="
         "100\nclient-burst=200\nclient-"
@@ -41,6 +41,7 @@ every_key_is_read(void **state G_GNUC_UNUSED)
     assert_string_equal(config->user, "repod");
     assert_true(config->is_log_json && config->is_metrics_public);
     assert_int_equal(config->threads, 3);
+    assert_int_equal(config->socket_mode, 0640);
     assert_int_equal(config->max_client_connections, 9);
     assert_int_equal(config->idle_timeout_ms, 120000);
     assert_int_equal(config->request_timeout_ms, 13000);
@@ -107,6 +108,9 @@ what_is_wrong_is_named(void **state G_GNUC_UNUSED)
         {REPO "url=https://\n", "a slash at the end"},
         {"[server]\nmetrics=secret\n" REPO, "public or private"},
         {"[server]\nthreads=0\n" REPO, "threads: '0': a number from 1 to 256"},
+        {"[server]\nsocket-mode=0888\n" REPO, "an octal mode"},
+        {"[server]\ntls-key=/k\n" REPO, "needs 'tls-certificate'"},
+        {"[server]\ntls-client-ca=/c\n" REPO, "needs 'tls-certificate'"},
         {"[server]\nthreads=x\n" REPO, "threads: 'x'"},
         {"[server]\nhead-timeout=0\n" REPO, "1s to 1d"},
         {"[server]\nhead-timeout=15\n" REPO, "not an age"},
