@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-/* Steps of one connection before others get their turn: at most 8 MiB, a few milliseconds. */
+/* What one connection does before others get their turn: a millisecond's worth, so that hundreds of fast downloads do not keep
+ * anybody waiting for long. */
 #define STEPS_PER_TURN 8
+#define BYTES_PER_TURN (1024 * 1024)
 
 static void run(Conn *conn);
 
@@ -205,7 +207,8 @@ wait_writable(Conn *conn)
 static void
 run(Conn *conn)
 {
-    for (int i = 0; i < STEPS_PER_TURN; i++) {
+    conn->turn_bytes = 0;
+    for (int i = 0; i < STEPS_PER_TURN && conn->turn_bytes < BYTES_PER_TURN; i++) {
         switch (conn_step(conn)) {
         case STEP_AGAIN:
             break;

@@ -7,6 +7,7 @@
 /* After the last answer: how long to swallow what the client still sends. Closing at once would make the kernel
  * reset the connection, and the client may lose the answer with it (RFC 9112, 9.6). */
 #define LINGER_US (2 * G_USEC_PER_SEC)
+#define LINGER_BYTES (16 * 1024 * 1024)
 /* With a limit on bandwidth: small enough that a pause is short. */
 #define LIMITED_WINDOW (64 * 1024)
 static const char GO_ON[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -58,6 +59,7 @@ static void
 begin_ending(Conn *conn)
 {
     conn->state = CONN_ENDING;
+    conn->window_bytes = 0;
     conn_drop_input(conn, conn->input_size);
     conn->deadline_us = g_get_monotonic_time() + LINGER_US;
 }
@@ -356,6 +358,7 @@ step_sending(Conn *conn)
     ReplyProgress progress =
         reply_send(&conn->reply, &conn->transport, per_second == 0 ? REPLY_MAX_WINDOW : LIMITED_WINDOW);
 
+    conn->turn_bytes += conn->reply.body_sent - before;
     if (per_second > 0 && conn->reply.body_sent > before)
         conn->pause_us = limit_take_bytes(conn->client, per_second, conn->reply.body_sent - before,
                                           g_get_monotonic_time());
@@ -392,8 +395,12 @@ step_ending(Conn *conn)
 static Step
 step_lingering(Conn *conn)
 {
-    TransportResult result = transport_discard(&conn->transport);
+    size_t n = 0;
+    TransportResult result = transport_discard(&conn->transport, &n);
 
+    conn->window_bytes += n;
+    if (conn->window_bytes > LINGER_BYTES)
+        return STEP_CLOSE;
     return result == TRANSPORT_OK ? STEP_WAIT_READ : wait_for(result);
 }
 

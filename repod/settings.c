@@ -12,7 +12,8 @@
 /* Descriptors that are not connections: loops, listeners, folders, logs, refusals. */
 #define SPARE_DESCRIPTORS 256
 
-/* A connection that sends a file has two descriptors. */
+/* A connection that sends a file has two descriptors, and most send none at a time. Where a quarter does not do, some files are
+ * answered 503. */
 static unsigned
 connection_limit(unsigned wanted)
 {
@@ -28,7 +29,7 @@ connection_limit(unsigned wanted)
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
             limit.rlim_cur = soft;
     }
-    possible = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? (limit.rlim_cur - SPARE_DESCRIPTORS) / 2
+    possible = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? (limit.rlim_cur - SPARE_DESCRIPTORS) / 4 * 3
                                                       : SPARE_DESCRIPTORS / 2;
     return (unsigned)MIN((rlim_t)wanted, possible);
 }

@@ -75,13 +75,12 @@ transport_is_silent(const Transport *transport)
 }
 
 TransportResult
-transport_discard(Transport *transport)
+transport_discard(Transport *transport, size_t *out_size)
 {
     char ignored[DISCARD_BYTES];
-    size_t size;
     ssize_t n = recv(transport->fd, ignored, sizeof ignored, 0);
 
-    return n == 0 ? TRANSPORT_CLOSED : result(n, TRANSPORT_WANT_READ, &size);
+    return n == 0 ? TRANSPORT_CLOSED : result(n, TRANSPORT_WANT_READ, out_size);
 }
 
 /* Where more can be put; at most *@size bytes. */

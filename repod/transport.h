@@ -30,7 +30,7 @@ bool transport_has_pending(const Transport *transport);
 bool transport_is_silent(const Transport *transport);
 
 /** transport_discard: swallow some of what comes on the socket, undecrypted. */
-TransportResult transport_discard(Transport *transport);
+TransportResult transport_discard(Transport *transport, size_t *out_size);
 
 /** transport_send: accept some bytes. @has_more: more follows at once, so wait for it. */
 TransportResult transport_send(Transport *transport, const char *data, size_t size, bool has_more,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starts the real repod on a free port, and speaks to it over plain sockets, byte by byte."""
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -15,17 +16,23 @@ def program():
     return Path(os.environ.get("VIRT_DEPOT_BIN", ROOT / "build/dev/bin")) / "repod"
 
 
+def limit_files(number):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, number))
+
+
 class Repod:
     """One running daemon; use it in a with statement."""
 
-    def __init__(self, folder, work, *options, listen=("127.0.0.1:0",)):
+    def __init__(self, folder, work, *options, listen=("127.0.0.1:0",), threads=2, environment=None, max_files=None):
         self.port_file = Path(work) / "port"
         self.stderr_path = Path(work) / "stderr"
-        command = [program(), "--port-file", self.port_file, "--threads", "2"]
+        command = [program(), "--port-file", self.port_file, "--threads", str(threads)]
         for address in listen:
             command += ["--listen", address]
         with open(self.stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen([*command, *options, *([folder] if folder else [])], stderr=stderr, stdout=stderr)
+            self.process = subprocess.Popen([*command, *options, *([folder] if folder else [])], stderr=stderr, stdout=stderr,
+                                            env={**os.environ, **(environment or {})},
+                                            preexec_fn=max_files and (lambda: limit_files(max_files)))
         # The line on stderr is the last thing before serving; a program that ends instead ends the wait.
         wait_until(lambda: b"serving" in self.stderr_path.read_bytes() or self.process.poll() is not None)
         if self.process.poll() is not None:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from repod_helpers import TIMEOUT, Answer, Repod, program, request, wait_until
+from repod_helpers import ROOT, TIMEOUT, Answer, Repod, program, request, wait_until
 
 pytestmark = pytest.mark.skipif(not program().exists(), reason=f"{program()} is not built")
 
@@ -291,3 +291,34 @@ def test_rights_are_given_up_after_the_sockets_are_bound(site, tmp_path):
             assert get(client).body == b"a"
             assert get(client, "/root-only").status == 403
         assert server.stop() == 0
+
+
+def manual(name):
+    """Its text as a reader sees it; a mistake in it is a warning of groff."""
+    done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", ROOT / "repod" / name], capture_output=True, text=True,
+                          env={**os.environ, "MANWIDTH": "200", "MAN_KEEP_FORMATTING": "", "LC_ALL": "C.UTF-8"}, timeout=TIMEOUT)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    return done.stdout
+
+
+def test_the_manual_of_the_configuration_has_each_key_and_no_other():
+    code = (ROOT / "repod/config.c").read_text()
+    keys = set(re.findall(r'^    \{"([a-z-]+)", [A-Z]', code, re.M)) | set(re.findall(r'strcmp\(\*key, "([a-z-]+)"\)', code))
+    assert {"listen", "tls-listen", "access-log-format", "dir", "user"} <= keys
+    page = (ROOT / "repod/repod.conf.5").read_text().split(".SH [server]")[1].split(".SH EXAMPLES")[0].replace("\\-", "-")
+    lines = [line for before, line in zip(page.splitlines(), page.splitlines()[1:]) if before == ".TP"]
+    named = set(re.findall(r"[a-z][a-z-]+", " ".join(line.split(" ", 1)[1] for line in lines)))
+    assert named == keys
+    assert "repod.conf" in manual("repod.conf.5")
+
+
+def test_the_manual_has_each_option():
+    help_text = subprocess.run([program(), "--help"], capture_output=True, text=True, check=True, timeout=TIMEOUT).stdout
+    assert set(re.findall(r"--[a-z-]+", help_text)) <= set(re.findall(r"--[a-z-]+", manual("repod.8").replace("‐", "-")))
+
+
+def test_the_units_are_sound():
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(ROOT / "examples/systemd").glob("repod.*")],
+                          capture_output=True, text=True, timeout=TIMEOUT)
+    lines = [line for line in done.stderr.splitlines() if "repod." in line and "not executable" not in line]
+    assert lines == []
