@@ -398,8 +398,13 @@ def test_running_out_of_descriptors_does_not_spin(folder, tmp_path):
             for client in clients[1:]:
                 client.close()
             clients[0].settimeout(TIMEOUT)
-            clients[0].sendall(request("/index.asc", "GET", "Connection: close"))
-            assert Answer(clients[0].makefile("rb")).status == 200
+            stream = clients[0].makefile("rb")
+
+            def is_served():  # 503 until the server has seen that the others are gone
+                clients[0].sendall(request("/index.asc"))
+                return Answer(stream).status == 200
+
+            wait_until(is_served)
             clients[0].close()
             process.terminate()
             assert process.wait(TIMEOUT) == 0
