@@ -45,9 +45,9 @@ struct Conn {
     HttpBody body;
     bool has_body, must_grant; /* of the request at hand */
     bool is_complete;          /* its body is here, or there is none */
-    uint64_t window_bytes;     /* of the body since its deadline was set, or swallowed after the last answer */
-    uint64_t turn_bytes;       /* of files, sent since others had their turn */
-    size_t granted;            /* bytes of "100 Continue" that were sent */
+    uint64_t window_bytes; /* of the body since its deadline was set, or swallowed after the last answer */
+    uint64_t turn_bytes;   /* of files, sent since others had their turn */
+    size_t granted;        /* bytes of "100 Continue" that were sent */
     Reply reply;
     int queued;           /* bytes in the kernel that the client had not taken when waiting began */
     AccessText *log_text; /* NULL: no log */
