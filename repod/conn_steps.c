@@ -22,6 +22,18 @@ conn_drop_input(Conn *conn, size_t size)
         g_clear_pointer(&conn->input, g_free);
 }
 
+static void
+count_blob(Conn *conn)
+{
+    ShelfCount *count = conn->note.count;
+
+    if (count == NULL)
+        return;
+    if (conn->reply.response.offset == 0)
+        atomic_fetch_add_explicit(&count->pulls, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&count->bytes, conn->reply.body_sent, memory_order_relaxed);
+}
+
 void
 conn_end_reply(Conn *conn)
 {
@@ -35,6 +47,8 @@ conn_end_reply(Conn *conn)
         .now_us = g_get_real_time(),
     };
 
+    metrics_add(&conn->worker->metrics, conn->note.method, entry.status, entry.body_bytes, entry.duration_us);
+    count_blob(conn);
     if (conn->worker->log != NULL)
         access_log_add(conn->worker->log, &entry);
     g_clear_pointer(&conn->log_text, g_free);

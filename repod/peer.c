@@ -43,6 +43,19 @@ peer_parse(const char *text, Peer *out_peer, GError **error)
     return true;
 }
 
+bool
+peer_is_local(const Peer *peer)
+{
+    switch (peer->any.sa_family) {
+    case AF_INET:
+        return ntohl(peer->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    case AF_INET6:
+        return IN6_IS_ADDR_LOOPBACK(&peer->v6.sin6_addr);
+    default:
+        return peer->any.sa_family == AF_UNIX;
+    }
+}
+
 unsigned
 peer_port(const Peer *peer)
 {

@@ -24,6 +24,9 @@ bool peer_parse(const char *text, Peer *out_peer, GError **error);
 /** peer_print: the same notation; "unix" for a client of a Unix socket, which has no address. */
 void peer_print(const Peer *peer, char out_text[PEER_TEXT_MAX]);
 
+/** peer_is_local: whether it is on this very host: over a Unix socket or a loopback address. */
+bool peer_is_local(const Peer *peer);
+
 unsigned peer_port(const Peer *peer);
 
 /**

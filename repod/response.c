@@ -34,6 +34,7 @@ reason(int status)
         {204, "No Content"},
         {206, "Partial Content"},
         {304, "Not Modified"},
+        {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -138,8 +139,8 @@ response_print_etag(const char *path, const FileFacts *facts, char out_etag[RESP
 
 /* RFC 9110, 13.1.2: a list of tags, compared weakly. A comma inside a tag splits it into two that match
  * nothing of ours, which has none. */
-static bool
-etag_is_listed(HttpText list, const char *etag)
+bool
+response_is_listed(HttpText list, const char *etag)
 {
     const size_t length = strlen(etag);
 
@@ -167,7 +168,7 @@ static bool
 is_not_modified(const HttpRequest *request, const char *etag, const char *last_modified)
 {
     if (request->if_none_match.at != NULL)
-        return etag_is_listed(request->if_none_match, etag);
+        return response_is_listed(request->if_none_match, etag);
     return request->if_modified_since.at != NULL && *last_modified != '\0' &&
            http_text_is(request->if_modified_since, last_modified);
 }

@@ -59,5 +59,8 @@ typedef struct {
 /** response_head: the body follows from elsewhere: @out->length bytes from 0. */
 void response_head(const ResponseHead *head, time_t now, Response *out);
 
+/** response_is_listed: RFC 9110, 13.1.2: whether @etag is in @list, compared weakly, or @list is "*". */
+bool response_is_listed(HttpText list, const char *etag);
+
 /** response_format_date: RFC 9110, 5.6.7: "Sun, 22 Nov 2026 19:00:00 GMT" into 30 bytes. */
 void response_format_date(time_t when, char out_text[30]);

@@ -4,9 +4,12 @@
 
 #include "repod/push.h"
 #include "repod/upload.h"
+#include "repod/web.h"
 #include "store/store.h"
 
 #include <string.h>
+
+#define BLOBS "blobs/"
 
 int
 route_find_access(const RouteFacts *facts, const HttpRequest *request, AccessGrant *out_grant,
@@ -65,7 +68,11 @@ route_read(const RouteFacts *facts, const AccessGrant *grant, const HttpRequest 
 {
     const Site *site = facts->site;
 
+    if (web_route_site(facts, request, reply, out_exchange))
+        return;
     reply_begin_file(reply, request, site->root, facts->path, facts->should_close);
+    if (g_str_has_prefix(facts->path, BLOBS) && reply->file >= 0 && reply->response.length > 0)
+        facts->note->count = shelf_count(site->shelf, facts->path);
     /* Who may upload it is told how much of it is there. */
     if (request->method == HTTP_HEAD && reply->response.status == 404 && site->config->may_push &&
         (grant->rights & ACCESS_PUSH) == ACCESS_PUSH && store_is_blob(facts->path))
@@ -97,10 +104,12 @@ route_request(const RouteFacts *facts, const HttpRequest *request, Reply *reply,
     within.site = runtime_find_site(facts->runtime, request->host.at, request->host.length, request->path,
                                     &within.path);
     facts->note->site = within.site != NULL ? within.site->config->name : NULL;
+    if (web_route_server(facts, request, reply, out_exchange))
+        return;
     if (within.site != NULL)
         route_site(&within, request, reply, out_exchange);
     else if (is_write(request))
         reply_begin_refusal(reply, request, 405, true);
-    else
+    else if (!web_route_none(&within, request, reply))
         reply_begin_refusal(reply, request, 404, facts->should_close);
 }

@@ -14,6 +14,7 @@ site_free(void *data)
     Site *site = data;
 
     fd_close(site->root);
+    shelf_unref(site->shelf);
     g_free(site);
 }
 
@@ -37,6 +38,7 @@ site_new(const ConfigSite *config, GError **error)
     site = g_new0(Site, 1);
     site->config = config;
     site->root = fd_steal(&root);
+    site->shelf = shelf_new(config);
     return site;
 }
 
@@ -102,6 +104,24 @@ runtime_new(Config *config, GError **error)
     g_autoptr(Runtime) runtime = runtime_new_check(config, error);
 
     return runtime != NULL && open_logs(runtime, error) ? g_steal_pointer(&runtime) : NULL;
+}
+
+void
+runtime_inherit(Runtime *runtime, const Runtime *before)
+{
+    for (guint i = 0; i < runtime->sites->len; i++) {
+        Site *site = g_ptr_array_index(runtime->sites, i);
+
+        for (guint j = 0; j < before->sites->len; j++) {
+            const Site *old = g_ptr_array_index(before->sites, j);
+
+            if (!shelf_fits(old->shelf, site->config))
+                continue;
+            shelf_unref(site->shelf);
+            site->shelf = shelf_ref(old->shelf);
+            break;
+        }
+    }
 }
 
 Runtime *

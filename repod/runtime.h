@@ -7,12 +7,14 @@
 
 #include "base/fd.h"
 #include "repod/config.h"
+#include "repod/shelf.h"
 #include "repod/tls.h"
 
 /** Site: one repository that is served. */
 typedef struct {
     const ConfigSite *config;
     Fd root; /* its folder */
+    Shelf *shelf;
 } Site;
 
 typedef struct {
@@ -29,6 +31,9 @@ Runtime *runtime_new(Config *config, GError **error);
 
 /** runtime_new_check: the same to see whether it can be done: no log is made. */
 Runtime *runtime_new_check(Config *config, GError **error);
+
+/** runtime_inherit: go on with what @before knows of the repositories that stay. Before @runtime is used. */
+void runtime_inherit(Runtime *runtime, const Runtime *before);
 
 Runtime *runtime_ref(Runtime *runtime);
 void runtime_unref(Runtime *runtime);

@@ -162,6 +162,7 @@ reload(void *data)
         Runtime *old = server->shared.runtime;
 
         report_unchangeable(server, old->config, runtime->config);
+        runtime_inherit(runtime, old);
         pthread_mutex_lock(&server->shared.runtime_lock);
         server->shared.runtime = runtime;
         pthread_mutex_unlock(&server->shared.runtime_lock);
@@ -316,6 +317,18 @@ start(RepodServer *server, GError **error)
     return port_file == NULL || write_ports(server, error);
 }
 
+static void
+init_beat(Shared *shared)
+{
+    pthread_condattr_t attributes;
+
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&shared->beat, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&shared->beat_lock, NULL);
+}
+
 RepodServer *
 repod_new(const RepodOptions *options, GError **error)
 {
@@ -325,6 +338,7 @@ repod_new(const RepodOptions *options, GError **error)
     server->signals = -1;
     pthread_mutex_init(&server->shared.runtime_lock, NULL);
     pthread_mutex_init(&server->reload_lock, NULL);
+    init_beat(&server->shared);
     server->shared.clients = limit_table_new();
     server->shared.access = access_new();
     server->shared.uploads = upload_table_new();
@@ -332,6 +346,7 @@ repod_new(const RepodOptions *options, GError **error)
     server->listening = g_ptr_array_new_with_free_func((GDestroyNotify)listening_free);
     server->workers = g_ptr_array_new_with_free_func((GDestroyNotify)worker_free);
     server->watches = g_ptr_array_new_with_free_func(watch_free);
+    server->shared.workers = server->workers;
     server->uris = g_string_new(NULL);
     if (!start(server, error))
         return NULL;
@@ -357,6 +372,8 @@ repod_free(RepodServer *server)
     runtime_unref(server->shared.runtime);
     pthread_mutex_destroy(&server->shared.runtime_lock);
     pthread_mutex_destroy(&server->reload_lock);
+    pthread_mutex_destroy(&server->shared.beat_lock);
+    pthread_cond_destroy(&server->shared.beat);
     fd_close(server->signals);
     g_string_free(server->uris, TRUE);
     g_free(server);

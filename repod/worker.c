@@ -168,6 +168,10 @@ on_wake(evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
     unsigned level = atomic_load(&worker->shared->stop_level);
 
     (void)eventfd_read(fd, &count);
+    pthread_mutex_lock(&worker->shared->beat_lock);
+    worker->n_beats++;
+    pthread_cond_broadcast(&worker->shared->beat);
+    pthread_mutex_unlock(&worker->shared->beat_lock);
     take_runtime(worker);
     if (level >= STOP_NOW)
         worker->is_done = true;

@@ -10,6 +10,7 @@
 #include "repod/access_log.h"
 #include "repod/counters.h"
 #include "repod/limits.h"
+#include "repod/metrics.h"
 #include "repod/peer.h"
 #include "repod/runtime.h"
 #include "repod/upload_table.h"
@@ -32,8 +33,11 @@ typedef struct {
     LimitTable *clients;
     Counters counters;
     atomic_uint n_connections;
-    atomic_uint n_refused;  /* of them, those that only get an answer that says so */
-    atomic_uint stop_level; /* StopLevel, one up with each signal */
+    atomic_uint n_refused;     /* of them, those that only get an answer that says so */
+    atomic_uint stop_level;    /* StopLevel, one up with each signal */
+    GPtrArray *workers;        /* (element-type Worker) borrowed */
+    pthread_mutex_t beat_lock; /* for each worker's n_beats */
+    pthread_cond_t beat;       /* one of them has changed; waits by the monotonic clock */
 } Shared;
 
 typedef enum { STOP_NOT, STOP_GRACEFULLY, STOP_NOW } StopLevel;
@@ -48,6 +52,8 @@ typedef struct {
     struct event *resume_accept;
     struct event *stop_deadline;
     AccessLog *log; /* NULL: none */
+    WorkerMetrics metrics;
+    unsigned n_beats; /* turns after worker_wake() */
     GQueue connections;
     int done_read, done_write; /* a pipe of Conn pointers whose work in the pool is done */
     struct event *done;

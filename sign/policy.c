@@ -43,7 +43,7 @@ check_status(const GpgSignature *signature, SignPolicy policy, const char *name,
             "if it stays so",
             name, key);
     case GPG_SIGNATURE_EXPIRED:
-        if ((policy & POLICY_ALLOW_EXPIRED) != 0)
+        if ((policy & SIGN_ALLOW_EXPIRED) != 0)
             return true;
         day = day_text(signature->expires_at);
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
@@ -51,7 +51,7 @@ check_status(const GpgSignature *signature, SignPolicy policy, const char *name,
                               "(or this host's clock is wrong)",
                               name, key, day);
     case GPG_SIGNATURE_KEY_EXPIRED:
-        if ((policy & POLICY_ALLOW_EXPIRED) != 0)
+        if ((policy & SIGN_ALLOW_EXPIRED) != 0)
             return true;
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: key %s, which signed it, has expired; get the publisher's renewed key",
@@ -89,7 +89,7 @@ check_key(const GpgSignature *signature, const char *const *pins, SignPolicy pol
                               "%s: key %s, which signed it, was revoked; get the publisher's new key and "
                               "fingerprint",
                               name, key);
-    if (signature->is_key_expired && (policy & POLICY_ALLOW_EXPIRED) == 0)
+    if (signature->is_key_expired && (policy & SIGN_ALLOW_EXPIRED) == 0)
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
                               "%s: key %s, which signed it, has expired; get the publisher's renewed key",
                               name, key);

@@ -5,14 +5,11 @@
 
 #include "sign/gpg.h"
 
-/* Signatures and keys that have expired: only where the publisher looks at his own index, to sign it again. */
-#define POLICY_ALLOW_EXPIRED ((SignPolicy)(1 << 8))
-
 /**
  * sign_policy_check:
  * @signatures: (element-type GpgSignature) all that a message carries: exactly one is accepted
  * @pins: NULL-terminated fingerprints of primary keys or subkeys, 40 upper-case hex digits
- * @policy: SignPolicy flags and POLICY_ALLOW_EXPIRED
+ * @policy: SignPolicy flags
  * @name: for messages
  * @out_pin: (nullable) the pin that is satisfied; borrowed from @pins
  * Errors: BASE_ERROR_UNTRUSTED

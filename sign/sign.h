@@ -148,6 +148,8 @@ GPtrArray *sign_list_keys(GBytes *keys, GError **error);
 typedef enum {
     SIGN_STRICT = 0,
     SIGN_ALLOW_WEAK_DIGEST = 1 << 0, /* SHA-1 and RIPEMD160, for indexes of another age; never MD5 */
+    SIGN_ALLOW_EXPIRED =
+        1 << 1, /* signatures and keys: what was good once. Never for what is going to be used */
 } SignPolicy;
 
 /** SignCheck: what a signature is measured against. All borrowed. */

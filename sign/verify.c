@@ -208,7 +208,7 @@ sign_verify_own(const char *home, GBytes *text, GBytes *signature, const char *n
     g_autofree char *fingerprint = sign_key_fingerprint(home, error);
     const char *pins[] = {fingerprint, NULL};
     g_autoptr(GBytes) keys = fingerprint != NULL ? sign_key_export(home, error) : NULL;
-    const SignCheck check = {.keys = keys, .pins = pins, .policy = POLICY_ALLOW_EXPIRED, .name = name};
+    const SignCheck check = {.keys = keys, .pins = pins, .policy = SIGN_ALLOW_EXPIRED, .name = name};
 
     return keys != NULL ? sign_verify_detached(text, signature, &check, error) : NULL;
 }

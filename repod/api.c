@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What the page says, for programs. Times are ISO 8601 in UTC, sizes bytes; null where the index does not say. */
+#include "repod/api.h"
+
+#include <string.h>
+
+static GBytes *
+print(const Json *json)
+{
+    char *text = json_print(json);
+
+    return g_bytes_new_take(text, strlen(text));
+}
+
+static void
+set_time(Json *json, const char *key, int64_t when)
+{
+    g_autoptr(GDateTime) date = when != 0 ? g_date_time_new_from_unix_utc(when) : NULL;
+    g_autofree char *text = date != NULL ? g_date_time_format(date, "%Y-%m-%dT%H:%M:%SZ") : NULL;
+
+    json_set_text(json, key, text);
+}
+
+/* JSON's numbers end at 2^63 - 1 here, and so does everything that was ever compressed. */
+static void
+set_size(Json *json, const char *key, uint64_t bytes)
+{
+    if (bytes != 0 && bytes <= G_MAXINT64)
+        json_set_number(json, key, (int64_t)bytes);
+    else
+        json_set_text(json, key, NULL);
+}
+
+static Json *
+extensions_of(const IndexEntry *entry)
+{
+    Json *json = json_new_object();
+
+    for (guint i = 0; i < entry->extensions->len; i++) {
+        const IndexField *field = g_ptr_array_index(entry->extensions, i);
+        g_autofree char *key = field->subkey != NULL ? g_strdup_printf("%s[%s]", field->key, field->subkey)
+                                                     : g_strdup(field->key);
+
+        json_set_text(json, key, field->value);
+    }
+    return json;
+}
+
+static Json *
+notes_of(const IndexEntry *entry)
+{
+    Json *json = json_new_object();
+
+    for (guint i = 0; i < entry->notes->len; i++) {
+        const IndexNote *note = g_ptr_array_index(entry->notes, i);
+
+        json_set_text(json, note->language, note->text);
+    }
+    return json;
+}
+
+static Json *
+aliases_of(const IndexEntry *entry)
+{
+    Json *json = json_new_array();
+
+    for (char **alias = entry->aliases; alias != NULL && *alias != NULL; alias++)
+        json_append_text(json, *alias);
+    return json;
+}
+
+static Json *
+image(const IndexEntry *entry)
+{
+    Json *json = json_new_object();
+    g_autofree char *os = catalogue_os(entry);
+
+    json_set_text(json, "name", entry->name);
+    json_set_text(json, "arch", entry->arch);
+    json_set_text(json, "title", entry->title);
+    json_set_text(json, "os", *os != '\0' ? os : NULL);
+    json_set_text(json, "osinfo", entry->osinfo);
+    json_set_number(json, "revision", (int64_t)MIN(entry->revision, G_MAXINT64));
+    json_set_text(json, "format", entry->format);
+    set_size(json, "size", entry->size);
+    set_size(json, "compressed_size", entry->compressed_size);
+    json_set_text(json, "sha512", entry->sha512);
+    json_set_text(json, "sha256", entry->sha256);
+    json_set_text(json, "file", entry->file);
+    json_set_text(json, "expand", entry->expand);
+    json_set_text(json, "lvexpand", entry->lvexpand);
+    json_set_flag(json, "hidden", entry->is_hidden);
+    json_set(json, "aliases", aliases_of(entry));
+    json_set(json, "notes", notes_of(entry));
+    json_set(json, "extensions", extensions_of(entry));
+    return json;
+}
+
+static Json *
+revisions_of(const Catalogue *catalogue, const IndexEntry *entry)
+{
+    const GPtrArray *history = catalogue_history(catalogue, entry);
+    Json *json = json_new_array();
+
+    for (guint i = history != NULL ? history->len : 0; i > 0; i--) {
+        const CatalogueRevision *revision = g_ptr_array_index(history, i - 1);
+        Json *item = json_new_object();
+
+        json_set_number(item, "revision", (int64_t)MIN(revision->revision, G_MAXINT64));
+        json_set_number(item, "version", (int64_t)MIN(revision->version, G_MAXINT64));
+        set_time(item, "created", revision->created);
+        set_size(item, "size", revision->size);
+        set_size(item, "compressed_size", revision->compressed_size);
+        json_set_text(item, "sha512", revision->sha512);
+        json_set_text(item, "file", revision->file);
+        json_append(json, item);
+    }
+    return json;
+}
+
+GBytes *
+api_error(const char *message)
+{
+    g_autoptr(Json) json = json_new_object();
+
+    json_set_text(json, "error", message);
+    return print(json);
+}
+
+GBytes *
+api_index(const Catalogue *catalogue)
+{
+    g_autoptr(Json) json = json_new_object();
+    Json *images = json_new_array();
+
+    if (catalogue->problem != NULL) {
+        json_free(images);
+        return api_error(catalogue->problem);
+    }
+    json_set_text(json, "repository", catalogue->site);
+    json_set_text(json, "repo_id", catalogue->index->repo_id);
+    json_set_number(json, "version", (int64_t)MIN(catalogue->index->version, G_MAXINT64));
+    json_set_text(json, "fingerprint", catalogue->fingerprint);
+    set_time(json, "created", catalogue->index->created);
+    set_time(json, "signed", catalogue->signed_at);
+    set_time(json, "expires", catalogue->expires_at);
+    for (guint i = 0; i < catalogue->index->entries->len; i++)
+        json_append(images, image(g_ptr_array_index(catalogue->index->entries, i)));
+    json_set(json, "images", images);
+    return print(json);
+}
+
+GBytes *
+api_history(const Catalogue *catalogue)
+{
+    g_autoptr(Json) json = json_new_object();
+    Json *versions, *images;
+
+    if (catalogue->problem != NULL)
+        return api_error(catalogue->problem);
+    versions = json_new_array();
+    for (guint i = catalogue->versions->len; i > 0; i--) {
+        const CatalogueVersion *version = g_ptr_array_index(catalogue->versions, i - 1);
+        Json *item = json_new_object();
+
+        json_set_number(item, "version", (int64_t)MIN(version->version, G_MAXINT64));
+        set_time(item, "created", version->created);
+        json_set_number(item, "images", version->n_images);
+        json_append(versions, item);
+    }
+    json_set(json, "versions", versions);
+    json_set_number(json, "unread_versions", catalogue->n_unread);
+    images = json_new_array();
+    for (guint i = 0; i < catalogue->index->entries->len; i++) {
+        const IndexEntry *entry = g_ptr_array_index(catalogue->index->entries, i);
+        Json *item = json_new_object();
+
+        json_set_text(item, "name", entry->name);
+        json_set_text(item, "arch", entry->arch);
+        json_set(item, "revisions", revisions_of(catalogue, entry));
+        json_append(images, item);
+    }
+    json_set(json, "images", images);
+    return print(json);
+}
+
+GBytes *
+api_image(const Catalogue *catalogue, const char *name)
+{
+    g_autoptr(Json) json = json_new_array();
+
+    for (guint i = 0; catalogue->problem == NULL && i < catalogue->index->entries->len; i++) {
+        const IndexEntry *entry = g_ptr_array_index(catalogue->index->entries, i);
+        Json *item;
+
+        if (strcmp(entry->name, name) != 0)
+            continue;
+        item = image(entry);
+        json_set(item, "revisions", revisions_of(catalogue, entry));
+        json_append(json, item);
+    }
+    return json_length(json) > 0 ? print(json) : NULL;
+}
