@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * HTTP through libcurl, and nothing else of it: one request at a time, each judged by its status and headers
- * before a byte of its body is taken, and repeated from where it stopped while that makes sense.
+ * Downloads: one request at a time, each judged by its status and headers before a byte of its body is taken, and repeated from
+ * where it stopped while that makes sense.
  */
 #include "base/fd.h"
 #include "base/interrupt.h"
-#include "net/private.h"
+#include "net/curl.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <poll.h>
-#include <pthread.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MAX_REDIRECTS 8L
-#define LOW_SPEED_BYTES 1000L /* per second */
-#define BUFFER_BYTES (512L << 10)
-#define MAX_PAUSE_MS 60000u
 
 /* Transfer: one file over any number of requests. */
 typedef struct {
@@ -46,12 +40,6 @@ typedef struct {
     bool is_encoded;
     GError *refusal; /* why a callback stopped the transfer for good */
 } Transfer;
-
-static void
-init_once(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static void
 transfer_clear(Transfer *transfer)
@@ -184,24 +172,6 @@ on_body(char *data, size_t one, size_t count, void *context)
     return size;
 }
 
-/* The value of header @name in @line, or NULL. */
-static char *
-header_value(const char *line, size_t size, const char *name)
-{
-    size_t length = strlen(name);
-
-    if (size <= length || line[length] != ':' || g_ascii_strncasecmp(line, name, length) != 0)
-        return NULL;
-    return g_strstrip(g_strndup(line + length + 1, size - length - 1));
-}
-
-static void
-replace(char **text, char *value)
-{
-    g_free(*text);
-    *text = value;
-}
-
 static size_t
 on_header(char *line, size_t one, size_t count, void *context)
 {
@@ -213,24 +183,17 @@ on_header(char *line, size_t one, size_t count, void *context)
         g_clear_pointer(&transfer->reply_etag, g_free);
         g_clear_pointer(&transfer->content_range, g_free);
         transfer->is_encoded = false;
-    } else if ((value = header_value(line, size, "ETag")) != NULL) {
-        replace(&transfer->reply_etag, value);
+    } else if ((value = net_curl_header_value(line, size, "ETag")) != NULL) {
+        net_curl_replace(&transfer->reply_etag, value);
         if (*value != '"') /* weak: says nothing of bytes (RFC 9110, 8.8.3) */
             g_clear_pointer(&transfer->reply_etag, g_free);
-    } else if ((value = header_value(line, size, "Content-Range")) != NULL) {
-        replace(&transfer->content_range, value);
-    } else if ((value = header_value(line, size, "Content-Encoding")) != NULL) {
+    } else if ((value = net_curl_header_value(line, size, "Content-Range")) != NULL) {
+        net_curl_replace(&transfer->content_range, value);
+    } else if ((value = net_curl_header_value(line, size, "Content-Encoding")) != NULL) {
         transfer->is_encoded = g_ascii_strcasecmp(value, "identity") != 0;
         g_free(value);
     }
     return size;
-}
-
-static int
-on_progress(void *context G_GNUC_UNUSED, curl_off_t a G_GNUC_UNUSED, curl_off_t b G_GNUC_UNUSED,
-            curl_off_t c G_GNUC_UNUSED, curl_off_t d G_GNUC_UNUSED)
-{
-    return interrupt_signal() != 0;
 }
 
 static struct curl_slist *
@@ -261,63 +224,15 @@ set_options(Transfer *transfer, struct curl_slist *headers)
     CURL *curl = transfer->curl;
     bool is_secure = g_ascii_strncasecmp(transfer->url, "https:", 6) == 0;
 
-    curl_easy_reset(curl);
-    curl_easy_setopt(curl, CURLOPT_URL, transfer->url);
-    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    net_curl_set_common(curl, transfer->url, transfer->limits, transfer->message, headers);
     curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, is_secure ? "https" : "http,https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
     curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
-                     (long)CURL_HTTP_VERSION_1_1); /* one bulk stream gains nothing by 2 */
-    curl_easy_setopt(curl, CURLOPT_USERAGENT, "virt-depot/" VD_VERSION);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)transfer->limits->connect_seconds);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)transfer->limits->stall_seconds);
-    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, transfer->message);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, transfer);
-    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-}
-
-/* Proxy, authorities and who we are. curl itself drops a credential on a redirect to another host, port or scheme. */
-static void
-set_access(const Transfer *transfer)
-{
-    const NetAccess *access = transfer->limits->access;
-    CURL *curl = transfer->curl;
-    const char *credential = access == NULL ? NULL : access->credential;
-
-    curl_easy_setopt(curl, CURLOPT_NETRC,
-                     (long)(credential == NULL ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
-    if (access == NULL)
-        return;
-    if (access->proxy != NULL) {
-        curl_easy_setopt(curl, CURLOPT_PROXY, access->proxy);
-        curl_easy_setopt(curl, CURLOPT_NOPROXY,
-                         ""); /* the environment's exceptions are from the system's proxy */
-    }
-    if (access->ca_file != NULL) {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, access->ca_file);
-        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-    }
-    if (credential == NULL || access->origin == NULL ||
-        !net_url_is_same_origin(access->origin, transfer->url))
-        return;
-    if (g_ascii_strncasecmp(credential, "bearer ", 7) == 0) {
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, credential + 7);
-    } else {
-        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(curl, CURLOPT_USERPWD, credential);
-    }
 }
 
 static CURLcode
@@ -333,33 +248,12 @@ request(Transfer *transfer)
     transfer->message[0] = '\0';
     headers = request_headers(transfer);
     set_options(transfer, headers);
-    set_access(transfer);
+    net_curl_set_access(transfer->curl, transfer->url, transfer->limits->access);
     code = curl_easy_perform(transfer->curl);
     if (code == CURLE_OK && !accept_reply(transfer))
         code = CURLE_WRITE_ERROR;
     curl_slist_free_all(headers);
     return code;
-}
-
-static bool
-is_transient(CURLcode code, long status)
-{
-    switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_OPERATION_TIMEDOUT:
-    case CURLE_SEND_ERROR:
-    case CURLE_RECV_ERROR:
-    case CURLE_PARTIAL_FILE:
-    case CURLE_GOT_NOTHING:
-    case CURLE_SSL_CONNECT_ERROR:
-        return true;
-    case CURLE_HTTP_RETURNED_ERROR:
-        return status == 408 || status == 425 || status == 429 || status >= 500;
-    default:
-        return false;
-    }
 }
 
 /* Why a request failed, as an error; transient ones are UNAVAILABLE. */
@@ -371,9 +265,9 @@ describe(Transfer *transfer, CURLcode code, GError **error)
     curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code == CURLE_HTTP_RETURNED_ERROR)
         error_set_code(error,
-                       status == 404 || status == 410 ? BASE_ERROR_NOT_FOUND
-                       : is_transient(code, status)   ? BASE_ERROR_UNAVAILABLE
-                                                      : BASE_ERROR_FAILED,
+                       status == 404 || status == 410        ? BASE_ERROR_NOT_FOUND
+                       : net_curl_is_transient(code, status) ? BASE_ERROR_UNAVAILABLE
+                                                             : BASE_ERROR_FAILED,
                        "%s: the server answers with HTTP status %ld", transfer->url, status);
     else if (code == CURLE_UNSUPPORTED_PROTOCOL)
         error_set(error, "%s: redirected to a protocol that is not allowed", transfer->url);
@@ -387,23 +281,9 @@ describe(Transfer *transfer, CURLcode code, GError **error)
                       ? transfer->limits->access->ca_file
                       : "the system's authorities");
     else
-        error_set_code(error, is_transient(code, status) ? BASE_ERROR_UNAVAILABLE : BASE_ERROR_FAILED,
-                       "%s: %s", transfer->url,
-                       transfer->message[0] != '\0' ? transfer->message : curl_easy_strerror(code));
-}
-
-/* After failure number @failures in a row, 0 after progress: 1, 1, 2, 4 ... times the limit's pause, or what the
- * server asks for. */
-static void
-pause_before_retry(Transfer *transfer, unsigned failures)
-{
-    curl_off_t asked = 0;
-    uint64_t ms = (uint64_t)transfer->limits->retry_ms << (MAX(failures, 1) - 1);
-
-    curl_easy_getinfo(transfer->curl, CURLINFO_RETRY_AFTER, &asked);
-    if (asked > 0 && transfer->limits->retry_ms > 0)
-        ms = MAX(ms, (uint64_t)MIN(asked, 60) * transfer->limits->retry_ms);
-    poll(NULL, 0, (int)MIN(ms, MAX_PAUSE_MS)); /* a signal ends it early */
+        error_set_code(
+            error, net_curl_is_transient(code, status) ? BASE_ERROR_UNAVAILABLE : BASE_ERROR_FAILED, "%s: %s",
+            transfer->url, transfer->message[0] != '\0' ? transfer->message : curl_easy_strerror(code));
 }
 
 /* Requests until the file is complete. */
@@ -438,22 +318,19 @@ run(Transfer *transfer, GError **error)
             return true;
         failures = transfer->have > best ? 0 : failures + 1;
         best = MAX(best, transfer->have);
-        if ((code != CURLE_OK && !is_transient(code, status)) || failures > transfer->limits->max_failures) {
+        if ((code != CURLE_OK && !net_curl_is_transient(code, status)) ||
+            failures > transfer->limits->max_failures) {
             describe(transfer, code, error);
             return false;
         }
-        pause_before_retry(transfer, failures);
+        net_curl_pause(transfer->curl, transfer->limits, failures);
     }
 }
 
 static void
 transfer_init(Transfer *transfer, const char *url, const NetLimits *limits)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-    pthread_once(&once, init_once);
-    *transfer = (Transfer){.url = url, .limits = limits, .fd = -1, .curl = curl_easy_init()};
-    g_assert(transfer->curl != NULL); /* fails for want of memory only */
+    *transfer = (Transfer){.url = url, .limits = limits, .fd = -1, .curl = net_curl_new()};
 }
 
 bool

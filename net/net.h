@@ -71,6 +71,61 @@ typedef struct {
  */
 bool net_download(const NetDownload *download, const NetLimits *limits, GError **error);
 
+/** NetClient: sends requests one after the other, over one connection where that is possible. */
+typedef struct NetClient NetClient;
+
+/** net_client_new: @limits is borrowed. */
+NetClient *net_client_new(const NetLimits *limits);
+void net_client_free(NetClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetClient, net_client_free)
+const NetLimits *net_client_limits(const NetClient *client);
+
+/** NetSend: one request. Borrowed. */
+typedef struct {
+    const char *method, *url;
+    const char *const *headers; /* NULL-terminated "Name: value"; NULL: none */
+    bool has_body;
+    int fd; /* the body: @size bytes of it from @offset */
+    uint64_t offset, size;
+    Progress *progress; /* (nullable) set to @progress_base and what was sent */
+    uint64_t progress_base;
+} NetSend;
+
+/** NetAnswer: whatever the server says is an answer. */
+typedef struct {
+    int status;
+    char *etag; /* NULL: none */
+    char *text; /* its first line, fit for a terminal */
+    bool has_offset;
+    uint64_t offset; /* Upload-Offset */
+} NetAnswer;
+void net_answer_clear(NetAnswer *answer);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(NetAnswer, net_answer_clear)
+
+/** net_client_send: one request; no redirect is followed. Errors: BASE_ERROR_UNAVAILABLE where there was no answer. */
+bool net_client_send(NetClient *client, const NetSend *send, NetAnswer *out_answer, GError **error);
+
+/** net_client_pause: before one more try after @failures in a row, as long as the server asks. */
+void net_client_pause(NetClient *client, unsigned failures);
+
+/** net_answer_error: set @error to what @answer says: NOT_FOUND, UNAVAILABLE for what may pass, else FAILED. */
+bool net_answer_error(const NetAnswer *answer, const char *url, GError **error);
+
+/** NetUpload: a file for a server with resumable uploads (draft-ietf-httpbis-resumable-upload). Borrowed. */
+typedef struct {
+    const char *url; /* of the file itself */
+    int fd;
+    uint64_t size;
+    Progress *progress; /* (nullable) */
+    uint64_t progress_base;
+} NetUpload;
+
+/**
+ * net_upload: send what the server has not yet, with as many requests as it takes; that it has all is success.
+ * Errors: as net_client_send(), and what the server says
+ */
+bool net_upload(NetClient *client, const NetUpload *upload, GError **error);
+
 /** net_url_check: whether @url is something that net_get() takes, without credentials. BASE_ERROR_USAGE if
  * not. */
 bool net_url_check(const char *url, GError **error);

@@ -12,6 +12,7 @@ extern const Verb PUBLISH_VERB_REPO_SIGN;
 extern const Verb PUBLISH_VERB_REPO_CHECK;
 extern const Verb PUBLISH_VERB_REPO_PRUNE;
 extern const Verb PUBLISH_VERB_REPO_ROLLBACK;
+extern const Verb PUBLISH_VERB_PUSH;
 extern const Verb PUBLISH_VERB_KEY_CREATE;
 extern const Verb PUBLISH_VERB_KEY_SHOW;
 extern const Verb PUBLISH_VERB_KEY_EXPORT;

@@ -67,14 +67,14 @@ read_tokens(const char *path, bool is_there)
 
 /* refresh: with the lock. */
 static void
-refresh(Access *access, const char *state_dir, int64_t now_us)
+refresh(Access *access, const char *state_dir, int64_t now_us, bool must_look)
 {
     g_autofree char *path = g_build_filename(state_dir, "tokens", NULL);
     bool is_new = g_strcmp0(path, access->path) != 0;
     struct stat found;
     bool is_there;
 
-    if (!is_new && now_us - access->looked_us < LOOK_AGAIN_US)
+    if (!is_new && !must_look && now_us - access->looked_us < LOOK_AGAIN_US)
         return;
     access->looked_us = now_us;
     is_there = stat(path, &found) == 0;
@@ -144,22 +144,34 @@ grant(const Token *token, const char *repository, AccessGrant *out_grant)
     out_grant->daily_bytes = token->daily_bytes;
 }
 
+/* look_up: whose credential that is, if it is good now. */
+static const Token *
+look_up(const Access *access, const AccessAsk *ask)
+{
+    const Token *token = ask->authorization.at != NULL
+                             ? find_token(access->tokens, ask->authorization)
+                             : tokens_find_certificate(access->tokens, ask->certificate);
+
+    return token != NULL && (token->expires == 0 || token->expires > time(NULL)) ? token : NULL;
+}
+
 /* find: with the lock. */
 static int
 find(Access *access, const AccessAsk *ask, int64_t now_us, AccessGrant *out_grant, unsigned *out_wait)
 {
     const Token *token;
 
-    if (ask->authorization.at == NULL) {
-        token = tokens_find_certificate(access->tokens, ask->certificate);
-    } else {
+    if (ask->authorization.at != NULL) {
         *out_wait = backoff_seconds(&access->backoff, ask->peer, now_us);
         if (*out_wait > 0)
             return 429;
-        token = find_token(access->tokens, ask->authorization);
     }
-    if (token != NULL && token->expires != 0 && token->expires <= time(NULL))
-        token = NULL;
+    refresh(access, ask->state_dir, now_us, false);
+    token = look_up(access, ask);
+    if (token == NULL) { /* perhaps it was made a moment ago */
+        refresh(access, ask->state_dir, now_us, true);
+        token = look_up(access, ask);
+    }
     if (token != NULL) {
         grant(token, ask->repository, out_grant);
         if (ask->authorization.at != NULL)
@@ -187,7 +199,6 @@ access_find(Access *access, const AccessAsk *ask, AccessGrant *out_grant, unsign
     if (ask->state_dir == NULL)
         return ask->authorization.at != NULL ? 401 : 0;
     pthread_mutex_lock(&access->lock);
-    refresh(access, ask->state_dir, now_us);
     status = find(access, ask, now_us, out_grant, out_wait);
     pthread_mutex_unlock(&access->lock);
     return status;

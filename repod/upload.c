@@ -93,7 +93,7 @@ resume(void *self, Reply *reply)
 }
 
 static ExchangeStep
-receive(void *self, const char *data, size_t size, Reply *reply)
+receive(void *self, const char *data, size_t size, G_GNUC_UNUSED Reply *reply)
 {
     UploadSession *session = self;
 
@@ -104,10 +104,8 @@ receive(void *self, const char *data, size_t size, Reply *reply)
         upload_fail(session, 413, "a file must not be so large here\n");
     else if (session->plan.has_total && session->plan.offset + session->received > session->plan.total)
         upload_fail(session, 400, "more came than was announced\n");
-    if (session->status != 0) {
-        answer(session, reply);
-        return EXCHANGE_ANSWER;
-    }
+    if (session->status != 0)
+        return EXCHANGE_WORK; /* it can never be complete: no part of it should stay */
     if (session->piece == NULL)
         session->piece = g_malloc(UPLOAD_PIECE);
     g_assert(size <= UPLOAD_PIECE - session->piece_size);

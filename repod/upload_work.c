@@ -361,13 +361,27 @@ cancel(UploadSession *session)
     drop(session, upload);
 }
 
+/* give_up: on what has been refused in the middle. */
+static void
+give_up(UploadSession *session)
+{
+    Upload *upload = upload_table_enter(session->shared->uploads, session->key, session->session);
+
+    if (upload != NULL)
+        drop(session, upload);
+    else
+        g_clear_pointer(&session->key, g_free);
+}
+
 void
 upload_work(void *self)
 {
     UploadSession *session = self;
     Upload *upload;
 
-    if (session->method == HTTP_DELETE) {
+    if (session->status != 0) {
+        give_up(session);
+    } else if (session->method == HTTP_DELETE) {
         cancel(session);
     } else if (!session->is_prepared) {
         prepare(session);

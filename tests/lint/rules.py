@@ -11,7 +11,7 @@ FOLDERS = ["base", "net", "disk", "index", "sign", "store", "fetch", "guest", "p
 WALLS = {
     "openssl/": ["base/digest.c", "repod/tls.c"],
     "jansson.h": ["base/json.c"],
-    "curl/": ["net/http.c"],
+    "curl/": ["net/curl.h"],
     "lzma.h": ["disk/xz.h"],
     "zstd.h": ["disk/zstd.c"],
     "gpgme.h": ["sign/gpg.c", "sign/gpg_context.h", "sign/gpg_edit.c"],

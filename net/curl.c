@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What all requests through libcurl have in common: options, credentials, and when to try again. */
+#include "net/curl.h"
+
+#include "base/interrupt.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <string.h>
+
+#define LOW_SPEED_BYTES 1000L /* per second */
+#define MAX_PAUSE_MS 60000u
+
+static void
+init_once(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+CURL *
+net_curl_new(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    CURL *curl;
+
+    pthread_once(&once, init_once);
+    curl = curl_easy_init();
+    g_assert(curl != NULL); /* fails for want of memory only */
+    return curl;
+}
+
+/* The value of header @name in @line, or NULL. */
+char *
+net_curl_header_value(const char *line, size_t size, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (size <= length || line[length] != ':' || g_ascii_strncasecmp(line, name, length) != 0)
+        return NULL;
+    return g_strstrip(g_strndup(line + length + 1, size - length - 1));
+}
+
+void
+net_curl_replace(char **text, char *value)
+{
+    g_free(*text);
+    *text = value;
+}
+
+static int
+on_progress(void *context G_GNUC_UNUSED, curl_off_t a G_GNUC_UNUSED, curl_off_t b G_GNUC_UNUSED,
+            curl_off_t c G_GNUC_UNUSED, curl_off_t d G_GNUC_UNUSED)
+{
+    return interrupt_signal() != 0;
+}
+
+/* set_common: what every request has. */
+void
+net_curl_set_common(CURL *curl, const char *url, const NetLimits *limits, char *message,
+                    struct curl_slist *headers)
+{
+    curl_easy_reset(curl);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION,
+                     (long)CURL_HTTP_VERSION_1_1); /* one bulk stream gains nothing by 2 */
+    curl_easy_setopt(curl, CURLOPT_USERAGENT, "virt-depot/" VD_VERSION);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)limits->connect_seconds);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES);
+    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)limits->stall_seconds);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, NET_CURL_BUFFER);
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+}
+
+/* Proxy, authorities and who we are. curl itself drops a credential on a redirect to another host, port or scheme. */
+void
+net_curl_set_access(CURL *curl, const char *url, const NetAccess *access)
+{
+    const char *credential = access == NULL ? NULL : access->credential;
+
+    curl_easy_setopt(curl, CURLOPT_NETRC,
+                     (long)(credential == NULL ? CURL_NETRC_OPTIONAL : CURL_NETRC_IGNORED));
+    if (access == NULL)
+        return;
+    if (access->proxy != NULL) {
+        curl_easy_setopt(curl, CURLOPT_PROXY, access->proxy);
+        curl_easy_setopt(curl, CURLOPT_NOPROXY,
+                         ""); /* the environment's exceptions are from the system's proxy */
+    }
+    if (access->ca_file != NULL) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, access->ca_file);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    }
+    if (credential == NULL || access->origin == NULL || !net_url_is_same_origin(access->origin, url))
+        return;
+    if (g_ascii_strncasecmp(credential, "bearer ", 7) == 0) {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
+        curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, credential + 7);
+    } else {
+        curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        curl_easy_setopt(curl, CURLOPT_USERPWD, credential);
+    }
+}
+
+bool
+net_curl_is_transient(CURLcode code, long status)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT:
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_GOT_NOTHING:
+    case CURLE_SSL_CONNECT_ERROR:
+        return true;
+    case CURLE_HTTP_RETURNED_ERROR:
+        return status == 408 || status == 425 || status == 429 || status >= 500;
+    default:
+        return false;
+    }
+}
+
+/* After failure number @failures in a row, 0 after progress: 1, 1, 2, 4 ... times the limit's pause, or what the
+ * server asks for. */
+void
+net_curl_pause(CURL *curl, const NetLimits *limits, unsigned failures)
+{
+    curl_off_t asked = 0;
+    uint64_t ms = (uint64_t)limits->retry_ms << (MAX(failures, 1) - 1);
+
+    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &asked);
+    if (asked > 0 && limits->retry_ms > 0)
+        ms = MAX(ms, (uint64_t)MIN(asked, 60) * limits->retry_ms);
+    poll(NULL, 0, (int)MIN(ms, MAX_PAUSE_MS)); /* a signal ends it early */
+}
