@@ -123,19 +123,6 @@ find_token(const GPtrArray *tokens, HttpText text)
     return is_scheme(text, "Basic ") ? find_basic(tokens, text) : NULL;
 }
 
-static bool
-is_local(const Peer *peer)
-{
-    switch (peer->any.sa_family) {
-    case AF_INET:
-        return ntohl(peer->v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-    case AF_INET6:
-        return IN6_IS_ADDR_LOOPBACK(&peer->v6.sin6_addr);
-    default:
-        return peer->any.sa_family == AF_UNIX;
-    }
-}
-
 static void
 grant(const Token *token, const char *repository, AccessGrant *out_grant)
 {
@@ -194,7 +181,8 @@ access_find(Access *access, const AccessAsk *ask, AccessGrant *out_grant, unsign
     *out_wait = 0;
     if (ask->authorization.at == NULL && ask->certificate == NULL)
         return 0;
-    if (ask->authorization.at != NULL && !ask->is_tls && !ask->has_insecure_tokens && !is_local(ask->peer))
+    if (ask->authorization.at != NULL && !ask->is_tls && !ask->has_insecure_tokens &&
+        !peer_is_local(ask->peer))
         return 403;
     if (ask->state_dir == NULL)
         return ask->authorization.at != NULL ? 401 : 0;
