@@ -42,7 +42,7 @@ typedef struct {
     char *tls_certificate, *tls_key; /* PEM files; NULL without a TLS listener */
     char *tls_client_ca;             /* PEM file: ask clients for certificates; NULL: no */
     char *user;                      /* to become after binding; NULL: stay */
-    char *state_dir;                 /* tokens and unfinished uploads; NULL: neither is possible */
+    char *state_dir;                 /* tokens and what they uploaded today; NULL: there are none */
     char *access_log;                /* "-" for stdout; NULL: none */
     bool is_log_json;
     bool has_insecure_tokens; /* may come in the clear from other hosts */

@@ -17,7 +17,8 @@ PATCH_TYPE = "Content-Type: application/partial-upload"
 class Server:
     """One repod with one or two repositories that take pushes; the folders outlive it."""
 
-    def __init__(self, top, fingerprint=None, **keys):
+    def __init__(self, top, fingerprint=None, listen=("127.0.0.1:0",), **keys):
+        self.listen = listen
         self.top = Path(top)
         self.folder, self.state, self.audit = self.top / "served", self.top / "state", self.top / "audit"
         for folder in (self.folder, self.state):
@@ -34,10 +35,13 @@ class Server:
         self.config.write_text(f"[server]\nstate={self.state}\naudit-log={self.audit}\n{server}\n[repository a]\n{lines}\n{extra}")
 
     def __enter__(self):
-        self.running = Repod(None, self.top, "--config", self.config)
+        self.running = Repod(None, self.top, "--config", self.config, listen=self.listen)
         return self
 
     def __exit__(self, *exception):
+        if exception[0] is None and self.running.process.poll() is None:
+            assert self.running.stop() == 0, self.running.stderr()  # a sanitizer has its say at the end
+            assert "Sanitizer" not in self.running.stderr()
         self.running.__exit__(*exception)
 
     @property

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from conftest import BIN, run
+from conftest import BIN, ROOT, run
 from push_helpers import PATCH_TYPE, Server, bearer, blob_path, check, curl, fingerprint_of, published
 from repo_helpers import Repository, add, make_image
 from repod_helpers import Answer, is_at_end, wait_until
+from repod_tls import Authority
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
@@ -429,7 +430,7 @@ def test_bad_indexes_are_refused_and_change_nothing(depot, home, publisher, targ
     published(depot, home, stranger, images=1)
     index = (publisher / "index").read_bytes()
     tampered = texts(publisher).replace(index, index.replace(b"again", b"agaim"), 1)
-    mixed = good.replace((publisher / "index.asc").read_bytes(), (publisher / f"gen/1/index.asc").read_bytes())
+    mixed = good.replace((publisher / "index.asc").read_bytes(), (publisher / "gen/1/index.asc").read_bytes())
     mixed = re.sub(rb"index\.asc \d+\n", b"index.asc %d\n" % len((publisher / "gen/1/index.asc").read_bytes()), mixed, count=1)
     rows = [
         (b"", 400), (b"nonsense", 400), (good[:-5], 400), (good + b"x", 400), (tampered, 422), (texts(stranger), 422), (mixed, 422),
@@ -481,3 +482,83 @@ def test_pull_gets_what_was_pushed(depot, publisher, target):
     depot("source", "add", "pushed", target.url, "--fingerprint", fingerprint_of(publisher))
     assert "tiny1" in depot("list").stdout
     depot("pull", "tiny1")
+
+
+# Client certificates
+
+def test_a_client_certificate_can_be_a_token(tmp_path):
+    authority = Authority(tmp_path / "ca")
+    authority.issue("server")
+    authority.issue("builder", extensions="extendedKeyUsage=clientAuth")
+    authority.issue("stranger", extensions="extendedKeyUsage=clientAuth")
+    ca = authority.folder
+    server = Server(tmp_path / "server", listen=(), server=f"tls-listen=127.0.0.1:0\ntls-certificate={ca}/server.pem\n"
+                    f"tls-key={ca}/server.key\ntls-client-ca={ca}/ca.pem")
+    fingerprint = authority.openssl("x509", "-in", "builder.pem", "-noout", "-fingerprint", "-sha256").strip().split("=")[1]
+    identity = server.token("push:a", "--certificate", fingerprint)
+    with server:
+        url = server.url.replace("http:", "https:") + blob_path(b"x")
+
+        def put_as(name):
+            return curl("--cacert", ca / "ca.pem", "--cert", ca / f"{name}.pem", "--key", ca / f"{name}.key", "-X", "PUT",
+                        "--data-binary", "@-", url, data=b"x")[0]
+
+        assert put_as("stranger") == 401
+        assert put_as("builder") == 201
+    assert server.audited()[-1]["token"] == identity
+
+
+def test_a_push_over_tls_believes_the_given_authority_alone(depot, publisher, tmp_path):
+    authority = Authority(tmp_path / "ca")
+    authority.issue("server")
+    ca = authority.folder
+    server = Server(tmp_path / "server", fingerprint_of(publisher), listen=(),
+                    server=f"tls-listen=127.0.0.1:0\ntls-certificate={ca}/server.pem\ntls-key={ca}/server.key")
+    token = server.token_file("push:a")
+    with server:
+        url = server.url.replace("http:", "https:")
+        done = depot("push", "--token-file", token, publisher, url, check=False)
+        assert done.returncode == 1 and not (server.folder / "current").exists()
+        depot("push", "--token-file", token, "--ca", ca / "ca.pem", publisher, url)
+    check(depot, server.folder)
+
+
+# Trust
+
+def test_a_repository_with_root_keys_follows_its_trust(depot, home, publisher, target):
+    """The trust comes with a push, grows by its own rules, and cannot be left out again."""
+    for name in ("jo", "kim"):
+        depot("key", "create", home / name, "--user-id", f"{name} <{name}@example.org>")
+        depot("key", "export", home / name, "--output", home / f"{name}.asc")
+    token = target.token_file("push:a")
+    push(depot, publisher, target, token)
+    plain = texts(publisher)
+
+    def publish_trust(number, *words):
+        draft = home / f"trust-{number}"
+        depot("trust", "draft", publisher, *words, "--output", draft)
+        for name in ("jo", "kim"):
+            depot("trust", "sign", draft, "--home", home / name)
+        depot("trust", "publish", publisher, draft)
+
+    publish_trust(1, "--root", home / "jo.asc", "--root", home / "kim.asc", "--threshold", "2")
+    push(depot, publisher, target, token)
+    assert (target.folder / "trust").read_bytes() == (publisher / "trust").read_bytes()
+    etag = curl("--head", target.url + "index")[1]["etag"]
+    depot("repo", "sign", publisher)
+    whole = texts(publisher)
+    without = whole[:whole.index(b"\ntrust ") + 1]
+    status, _, body = put_index(target, target.token("push:a"), without, f"If-Match: {etag}")
+    assert status == 422 and b"trust: is missing" in body
+    assert put_index(target, target.token("push:a"), plain, f"If-Match: {etag}")[0] == 422
+    push(depot, publisher, target, token)
+    check(depot, target.folder)
+
+
+def test_the_walk_through_works_as_it_stands(home):
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/push.md").read_text(), re.S)
+    assert len(blocks) >= 5
+    (home / "work").mkdir()
+    done = subprocess.run(["bash", "-euxo", "pipefail", "-c", "\n".join(blocks)], cwd=home / "work", capture_output=True,
+                          text=True, env={"PATH": f"{BIN}:/usr/bin:/bin", "VIRT_DEPOT_HOME": str(home / "h")}, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
