@@ -104,14 +104,16 @@ static void
 print_plan(const PublishRepo *repo, const Plan *plan)
 {
     g_autofree char *size = cli_format_size(plan->bytes);
-    g_autoptr(Json) json = json_new_object();
-    Json *blobs = json_new_array();
+    g_autoptr(Json) json = NULL;
+    Json *blobs;
 
     if (!option_json) {
         printf("%s %u versions and %u files, %s\n", option_dry_run ? "would remove" : "removed",
                plan->versions->len, plan->blobs->len, size);
         return;
     }
+    json = json_new_object();
+    blobs = json_new_array();
     json_set_text(json, "repository", store_location(repo->store));
     json_set_flag(json, "dry_run", option_dry_run);
     json_set_number(json, "versions_removed", plan->versions->len);
