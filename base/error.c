@@ -3,8 +3,21 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 
-G_DEFINE_QUARK(virt - depot - error, base_error)
+/* Not G_DEFINE_QUARK(): what that remembers is a race between two threads' first errors. */
+GQuark
+base_error_quark(void)
+{
+    static _Atomic GQuark quark;
+    GQuark known = atomic_load_explicit(&quark, memory_order_relaxed);
+
+    if (known == 0) {
+        known = g_quark_from_static_string("virt-depot-error-quark");
+        atomic_store_explicit(&quark, known, memory_order_relaxed);
+    }
+    return known;
+}
 
 static bool set_va(GError **error, BaseError code, const char *format, va_list args) G_GNUC_PRINTF(3, 0);
 
