@@ -38,9 +38,10 @@ def run_program(command, env):
     except subprocess.TimeoutExpired:
         text, code = f"no end after {TIMEOUT_S} s", -1
     lines = text.splitlines()
-    passed = sum(line.startswith("ok ") and "# SKIP" not in line for line in lines)
-    skipped = sum(line.startswith("ok ") and "# SKIP" in line for line in lines)
-    failed = sum(line.startswith("not ok ") for line in lines)
+    cases = [line for line in lines if line.startswith(("ok ", "not ok "))]
+    skipped = sum("# SKIP" in line for line in cases)  # cmocka says "not ok" of a skipped case as well
+    passed = sum(line.startswith("ok ") and "# SKIP" not in line for line in cases)
+    failed = len(cases) - passed - skipped
     if passed + skipped + failed == 0:  # a fuzz replay speaks no TAP
         passed = 1 if code == 0 else 0
     if code != 0 and failed == 0:

@@ -2,6 +2,7 @@
 /* Helpers that the index tests share. */
 #pragma once
 
+#include "data_folder.h"
 #include "index/index.h"
 
 #include <string.h>
@@ -25,21 +26,6 @@ static inline const IndexEntry *
 fixture_entry(const Index *index, guint i)
 {
     return g_ptr_array_index(index->entries, i);
-}
-
-/* Data of other projects that is not committed; the test is skipped without it. */
-static inline char *
-fixture_data_folder(void)
-{
-    const char *set = g_getenv("VIRT_DEPOT_DATA");
-    g_autofree char *folder =
-        set != NULL ? g_strdup(set) : g_build_filename(VD_SOURCE_DIR, "../shared/data", NULL);
-
-    if (g_file_test(folder, G_FILE_TEST_IS_DIR))
-        return g_steal_pointer(&folder);
-    print_message("skipped: there is no test data in %s (VIRT_DEPOT_DATA)\n", folder);
-    skip();
-    return NULL;
 }
 
 /* Whether RESULTS.txt says that virt-builder's @grammar, "old" or "new", takes @name: "NAME: OK" or, for inputs on

@@ -110,7 +110,7 @@ count_grammar(const GPtrArray *findings)
 static void
 test_strict_findings_agree_with_the_old_grammar_on_every_recorded_case(void **state G_GNUC_UNUSED)
 {
-    g_autofree char *data = fixture_data_folder();
+    g_autofree char *data = data_folder();
     g_autofree char *folder = g_build_filename(data, "parser-cases", NULL);
     g_autofree char *results_path = g_build_filename(folder, "RESULTS.txt", NULL), *results = NULL;
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);

@@ -51,7 +51,7 @@ strip_armour(const char *text)
 static void
 for_each_text(const char *folder, void (*check)(const char *name, const char *text))
 {
-    g_autofree char *data = fixture_data_folder();
+    g_autofree char *data = data_folder();
     g_autofree char *path = g_build_filename(data, folder, NULL);
     g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
     unsigned n = 0;
@@ -75,7 +75,7 @@ for_each_text(const char *folder, void (*check)(const char *name, const char *te
 static void
 check_parser_case(const char *name, const char *text)
 {
-    g_autofree char *data = fixture_data_folder();
+    g_autofree char *data = data_folder();
     g_autofree char *path = g_build_filename(data, "parser-cases", "RESULTS.txt", NULL);
     g_autofree char *results = NULL;
     Count count = {0};

@@ -87,7 +87,7 @@ test_the_files_that_debian_installs_are_read(void **state G_GNUC_UNUSED)
         const char *leaf;
         guint sources;
     } FILES[] = {{"debian12-1.48.2-libguestfs.conf", 2}, {"debian12-1.48.2-opensuse.conf", 1}};
-    g_autofree char *data = fixture_data_folder();
+    g_autofree char *data = data_folder();
 
     for (size_t i = 0; i < G_N_ELEMENTS(FILES); i++) {
         g_autofree char *path = g_build_filename(data, "repos.d", FILES[i].leaf, NULL), *text = NULL;

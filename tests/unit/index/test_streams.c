@@ -202,8 +202,7 @@ test_more_than_the_limits_is_an_error(void **state G_GNUC_UNUSED)
 static GBytes *
 read_data(const char *leaf)
 {
-    g_autofree char *data = fixture_data_folder(),
-                    *path = g_build_filename(data, "simplestreams", leaf, NULL);
+    g_autofree char *data = data_folder(), *path = g_build_filename(data, "simplestreams", leaf, NULL);
     char *text;
     gsize size;
 
