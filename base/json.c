@@ -2,6 +2,8 @@
 /* JSON values (jansson). */
 #include "base/json.h"
 
+#include "base/file.h"
+
 #include <jansson.h>
 
 static json_t *
@@ -44,6 +46,13 @@ void
 json_set_number(Json *object, const char *key, int64_t value)
 {
     json_object_set_new(object, key, json_integer(value));
+}
+
+void
+json_set_count(Json *object, const char *key, uint64_t value)
+{
+    json_object_set_new(object, key,
+                        value != 0 && value <= INT64_MAX ? json_integer((json_int_t)value) : json_null());
 }
 
 void
@@ -101,6 +110,27 @@ json_parse(const char *text, size_t size, const char *name, GError **error)
     if (json == NULL)
         error_set(error, "%s:%d: %s", name, where.line, where.text);
     return json;
+}
+
+bool
+json_read(const char *path, size_t max_bytes, Json **out_json, GError **error)
+{
+    g_autoptr(GError) local = NULL;
+    g_autoptr(GBytes) bytes = file_read(path, max_bytes, &local);
+    Json *json;
+
+    *out_json = NULL;
+    if (bytes == NULL && g_error_matches(local, BASE_ERROR, BASE_ERROR_NOT_FOUND))
+        return true;
+    if (bytes == NULL) {
+        g_propagate_error(error, g_steal_pointer(&local));
+        return false;
+    }
+    json = json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
+    if (json == NULL)
+        return false;
+    *out_json = json;
+    return true;
 }
 
 const char *

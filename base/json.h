@@ -19,6 +19,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Json, json_free)
  * @value. */
 void json_set_text(Json *object, const char *key, const char *value);
 void json_set_number(Json *object, const char *key, int64_t value);
+/* json_set_count: of what is never 0; null where @value is 0 (not known) or more than a JSON number holds here. */
+void json_set_count(Json *object, const char *key, uint64_t value);
 void json_set_flag(Json *object, const char *key, bool value);
 void json_set(Json *object, const char *key, Json *value);
 void json_append(Json *array, Json *value);
@@ -32,6 +34,12 @@ char *json_print_line(const Json *json);
 
 /** json_parse: (transfer full) a document of @size bytes, nested at most 2048 deep; @name for messages. */
 Json *json_parse(const char *text, size_t size, const char *name, GError **error);
+
+/**
+ * json_read: the document in the file @path, of at most @max_bytes. That there is no such file is no error.
+ * @out_json: (transfer full): NULL where there is none
+ */
+bool json_read(const char *path, size_t max_bytes, Json **out_json, GError **error);
 
 /* Getters: borrowed; NULL, @fallback or 0 where @object has no such member of that type. */
 const char *json_get_text(const Json *object, const char *key);

@@ -43,13 +43,12 @@ record_write(const CacheKey *key, const RecordOwner *owner, const IndexEntry *en
 static IndexEntry *
 record_read(const char *path, char **out_source, char **out_repo_id)
 {
-    g_autoptr(GBytes) bytes = file_read(path, MAX_RECORD, NULL), text = NULL;
+    g_autoptr(GBytes) text = NULL;
     g_autoptr(Json) json = NULL;
     g_autoptr(Index) index = NULL;
 
-    if (bytes != NULL)
-        json = json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
-    if (json == NULL || json_get_text(json, "source") == NULL || json_get_text(json, "entry") == NULL)
+    if (!json_read(path, MAX_RECORD, &json, NULL) || json == NULL || json_get_text(json, "source") == NULL ||
+        json_get_text(json, "entry") == NULL)
         return NULL;
     text = g_bytes_new(json_get_text(json, "entry"), strlen(json_get_text(json, "entry")));
     index =

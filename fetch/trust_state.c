@@ -80,21 +80,12 @@ trust_state_read(const Source *source, TrustState *out_state, GError **error)
 {
     g_autofree char *path = trust_state_path(source->name, STATE_NAME), *wanted = anchor(source);
     g_auto(TrustState) state = {0};
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(GBytes) bytes = file_read(path, MAX_STATE, &problem);
     g_autoptr(Json) json = NULL;
 
     *out_state = (TrustState){0};
-    if (bytes == NULL && g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND))
-        return true;
-    if (bytes == NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    if (!json_read(path, MAX_STATE, &json, error))
         return false;
-    }
-    json = json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
-    if (json == NULL)
-        return false;
-    if (g_strcmp0(json_get_text(json, "anchor"), wanted) != 0)
+    if (json == NULL || g_strcmp0(json_get_text(json, "anchor"), wanted) != 0)
         return true;
     if (!parse(json, path, &state, error))
         return false;

@@ -143,6 +143,9 @@ const char *index_entry_extension(const IndexEntry *entry, const char *key);
 /** index_entry_set_extension: add or replace; a NULL @value removes it. */
 void index_entry_set_extension(IndexEntry *entry, const char *key, const char *value);
 
+/** index_entry_put_json: every field into the object @json; null where the entry does not say. */
+void index_entry_put_json(const IndexEntry *entry, Json *json);
+
 /**
  * index_entry_note: (nullable) the note in the first of @languages (NULL-terminated; "" is the default) that
  * there is one in; else the default note, else any.

@@ -3,16 +3,16 @@
 #include "publish/add_print.h"
 
 #include "base/cli.h"
-#include "publish/entry_json.h"
 
 #include <stdio.h>
 
 static void
 put_entry(Json *json, const PublishItem *item, bool is_dry_run)
 {
-    publish_entry_put_json(json, item->entry);
-    if (!is_dry_run) {
-        publish_entry_put_file_json(json, item->entry);
+    index_entry_put_json(item->entry, json);
+    if (is_dry_run) {
+        json_set_text(json, "file", NULL); /* named by a digest that is not known yet */
+    } else {
         json_set_number(json, "reused_bytes", (int64_t)item->result.reused_bytes);
     }
 }

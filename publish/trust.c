@@ -66,20 +66,13 @@ publish_trust_read(const PublishRepo *repo, PublishTrust *out_trust, GError **er
 {
     g_autofree char *path = trust_path(repo);
     g_auto(PublishTrust) trust = {0};
-    g_autoptr(GError) problem = NULL;
-    g_autoptr(GBytes) bytes = file_read(path, MAX_FILE, &problem);
     g_autoptr(Json) json = NULL;
 
     *out_trust = (PublishTrust){0};
-    if (bytes == NULL && g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND))
-        return true;
-    if (bytes == NULL) {
-        g_propagate_error(error, g_steal_pointer(&problem));
+    if (!json_read(path, MAX_FILE, &json, error))
         return false;
-    }
-    json = json_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
     if (json == NULL)
-        return false;
+        return true;
     trust.text = member(json, "trust");
     trust.signatures = member(json, "signatures");
     trust.keys = member(json, "keys");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* virt-depot repo list: what a repository publishes, as its publisher sees it: verified, hidden images
  * included. */
-#include "publish/entry_json.h"
 #include "publish/publish.h"
 #include "publish/repo.h"
 
@@ -19,8 +18,7 @@ entry_to_json(const IndexEntry *entry)
 {
     Json *json = json_new_object();
 
-    publish_entry_put_json(json, entry);
-    publish_entry_put_file_json(json, entry);
+    index_entry_put_json(entry, json);
     return json;
 }
 

@@ -21,78 +21,14 @@ set_time(Json *json, const char *key, int64_t when)
     json_set_text(json, key, text);
 }
 
-/* JSON's numbers end at 2^63 - 1 here, and so does everything that was ever compressed. */
-static void
-set_size(Json *json, const char *key, uint64_t bytes)
-{
-    if (bytes != 0 && bytes <= G_MAXINT64)
-        json_set_number(json, key, (int64_t)bytes);
-    else
-        json_set_text(json, key, NULL);
-}
-
-static Json *
-extensions_of(const IndexEntry *entry)
-{
-    Json *json = json_new_object();
-
-    for (guint i = 0; i < entry->extensions->len; i++) {
-        const IndexField *field = g_ptr_array_index(entry->extensions, i);
-        g_autofree char *key = field->subkey != NULL ? g_strdup_printf("%s[%s]", field->key, field->subkey)
-                                                     : g_strdup(field->key);
-
-        json_set_text(json, key, field->value);
-    }
-    return json;
-}
-
-static Json *
-notes_of(const IndexEntry *entry)
-{
-    Json *json = json_new_object();
-
-    for (guint i = 0; i < entry->notes->len; i++) {
-        const IndexNote *note = g_ptr_array_index(entry->notes, i);
-
-        json_set_text(json, note->language, note->text);
-    }
-    return json;
-}
-
-static Json *
-aliases_of(const IndexEntry *entry)
-{
-    Json *json = json_new_array();
-
-    for (char **alias = entry->aliases; alias != NULL && *alias != NULL; alias++)
-        json_append_text(json, *alias);
-    return json;
-}
-
 static Json *
 image(const IndexEntry *entry)
 {
     Json *json = json_new_object();
     g_autofree char *os = catalogue_os(entry);
 
-    json_set_text(json, "name", entry->name);
-    json_set_text(json, "arch", entry->arch);
-    json_set_text(json, "title", entry->title);
+    index_entry_put_json(entry, json);
     json_set_text(json, "os", *os != '\0' ? os : NULL);
-    json_set_text(json, "osinfo", entry->osinfo);
-    json_set_number(json, "revision", (int64_t)MIN(entry->revision, G_MAXINT64));
-    json_set_text(json, "format", entry->format);
-    set_size(json, "size", entry->size);
-    set_size(json, "compressed_size", entry->compressed_size);
-    json_set_text(json, "sha512", entry->sha512);
-    json_set_text(json, "sha256", entry->sha256);
-    json_set_text(json, "file", entry->file);
-    json_set_text(json, "expand", entry->expand);
-    json_set_text(json, "lvexpand", entry->lvexpand);
-    json_set_flag(json, "hidden", entry->is_hidden);
-    json_set(json, "aliases", aliases_of(entry));
-    json_set(json, "notes", notes_of(entry));
-    json_set(json, "extensions", extensions_of(entry));
     return json;
 }
 
@@ -109,8 +45,8 @@ revisions_of(const Catalogue *catalogue, const IndexEntry *entry)
         json_set_number(item, "revision", (int64_t)MIN(revision->revision, G_MAXINT64));
         json_set_number(item, "version", (int64_t)MIN(revision->version, G_MAXINT64));
         set_time(item, "created", revision->created);
-        set_size(item, "size", revision->size);
-        set_size(item, "compressed_size", revision->compressed_size);
+        json_set_count(item, "size", revision->size);
+        json_set_count(item, "compressed_size", revision->compressed_size);
         json_set_text(item, "sha512", revision->sha512);
         json_set_text(item, "file", revision->file);
         json_append(json, item);
