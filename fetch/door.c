@@ -11,9 +11,6 @@
 
 #include <string.h>
 
-#define CLEAR_START "-----BEGIN PGP SIGNED MESSAGE-----\n"
-#define CLEAR_END "-----BEGIN PGP SIGNATURE-----\n"
-
 void
 door_index_clear(DoorIndex *opened)
 {
@@ -22,24 +19,6 @@ door_index_clear(DoorIndex *opened)
     g_clear_pointer(&opened->fingerprint, g_free);
     g_clear_pointer(&opened->pin, g_free);
     g_clear_pointer(&opened->digest, g_free);
-}
-
-/* For unsigned sources alone, where armour proves nothing: the text inside it, if any. */
-static GBytes *
-without_armour(GBytes *text)
-{
-    gsize size;
-    const char *data = g_bytes_get_data(text, &size), *start, *end;
-
-    if (size < strlen(CLEAR_START) || memcmp(data, CLEAR_START, strlen(CLEAR_START)) != 0)
-        return g_bytes_ref(text);
-    start = g_strstr_len(data, (gssize)size, "\n\n");
-    if (start == NULL)
-        return g_bytes_ref(text);
-    start += 2;
-    end = g_strstr_len(start, data + size - start, CLEAR_END);
-    return g_bytes_new_from_bytes(text, (gsize)(start - data),
-                                  end == NULL ? size - (gsize)(start - data) : (gsize)(end - start));
 }
 
 static SignVerified *
@@ -95,7 +74,7 @@ door_open(const Source *source, const Texts *texts, DoorIndex *out_opened, GErro
     g_autoptr(GBytes) text = NULL;
 
     if (source->is_unsigned) {
-        text = without_armour(texts->text);
+        text = index_body(texts->text, NULL); /* armour proves nothing here */
     } else {
         verified = verify(source, texts, error);
         if (verified == NULL)
