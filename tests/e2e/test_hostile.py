@@ -20,8 +20,6 @@ from repod_tls import Authority, TlsRepod
 BIG = 2**26
 SECRET = b"the secret outside"
 
-pytestmark = pytest.mark.skipif(not program().exists(), reason=f"{program()} is not built")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

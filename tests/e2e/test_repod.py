@@ -19,8 +19,6 @@ HEX = "0123456789abcdef" * 8
 BLOB = f"/blobs/sha512/01/{HEX}"
 TEXT = b"[debian-12]\nname=Debian\n"
 
-pytestmark = pytest.mark.skipif(not program().exists(), reason=f"{program()} is not built")
-
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -11,8 +11,6 @@ import pytest
 
 from repod_helpers import ROOT, TIMEOUT, Answer, Repod, program, request, wait_until
 
-pytestmark = pytest.mark.skipif(not program().exists(), reason=f"{program()} is not built")
-
 
 @pytest.fixture
 def site(home):

@@ -14,8 +14,6 @@ from repod_tls import Authority, TlsRepod
 
 TEXT = b"[debian-12]\nname=Debian\n"
 
-pytestmark = pytest.mark.skipif(not program().exists(), reason=f"{program()} is not built")
-
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory):
