@@ -71,7 +71,7 @@ read_chunk_end(HttpBody *body, char c)
     return !is_bad;
 }
 
-/* An empty line ends the body: line_size counts all trailers, n_digits the bytes of the present line. */
+/* An empty line ends the body. line_size counts all trailers, n_digits the bytes of the present line's name. */
 static bool
 read_trailer(HttpBody *body, char c)
 {
@@ -80,9 +80,14 @@ read_trailer(HttpBody *body, char c)
     if (ends_line(body, c, MAX_TRAILERS, &is_bad)) {
         if (body->n_digits == 0)
             body->state = BODY_OVER;
+        else if (!body->has_colon)
+            return false;
         body->n_digits = 0;
-    } else if (c != '\r') {
-        body->n_digits = 1;
+        body->has_colon = false;
+    } else if (c != '\r' && c != '\n' && !body->has_colon) {
+        body->has_colon = c == ':' && body->n_digits > 0;
+        body->n_digits++;
+        return !is_bad && (body->has_colon || http_is_token_char(c));
     }
     return !is_bad;
 }

@@ -18,8 +18,9 @@ typedef struct {
     uint64_t left;      /* bytes of the body or of the chunk */
     uint64_t total;     /* bytes of content so far */
     unsigned line_size; /* bytes of the present line or of all trailers */
-    unsigned n_digits;  /* of the chunk's size */
+    unsigned n_digits;  /* of the chunk's size, or bytes of a trailer's name */
     bool has_extension;
+    bool has_colon; /* the trailer's name is over */
     bool has_cr;
 } HttpBody;
 

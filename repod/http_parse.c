@@ -98,13 +98,17 @@ cut(HttpText *rest, char separator)
     return first;
 }
 
-/* RFC 9110, 5.6.2 */
+bool
+http_is_token_char(char c)
+{
+    return g_ascii_isalnum(c) || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
 static bool
 is_token(HttpText text)
 {
     for (size_t i = 0; i < text.length; i++)
-        if (!g_ascii_isalnum(text.at[i]) &&
-            (text.at[i] == '\0' || strchr("!#$%&'*+-.^_`|~", text.at[i]) == NULL))
+        if (!http_is_token_char(text.at[i]))
             return false;
     return text.length > 0;
 }

@@ -85,5 +85,8 @@ int http_path_decode(HttpText target, char *out_path, bool *out_is_folder);
 /** http_number_parse: plain decimal digits, at most 2^63 - 1, and nothing else. */
 bool http_number_parse(HttpText text, uint64_t *out_number);
 
+/** http_is_token_char: whether @c may stand in a method or a header's name (RFC 9110, 5.6.2). */
+bool http_is_token_char(char c);
+
 /** http_text_is: whether @text equals @expected, letters of either case. */
 bool http_text_is(HttpText text, const char *expected);

@@ -26,7 +26,7 @@ static const Row rows[] = {
     {"hex of both cases", "a\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n", "01234567890123456789", 0},
     {"leading zeroes", "000005\r\nhello\r\n000\r\n\r\n", "hello", 0},
     {"extension", "5;a=b\r\nhello\r\n0;c\r\n\r\n", "hello", 0},
-    {"trailers", "0\r\nX: y\r\nZ: \r\n\r\n", "", 0},
+    {"trailers", "0\r\nX: y:z\r\nZ: \r\n\r\n", "", 0},
     {"the next request", "0\r\n\r\nGET", "", 5},
 
     {"size 0x5", "0x5\r\nhello\r\n0\r\n\r\n", NULL, 0},
@@ -48,6 +48,10 @@ static const Row rows[] = {
     {"more data than its size", "5\r\nhello!\r\n0\r\n\r\n", NULL, 0},
     {"bare LF ends the trailers", "0\r\n\n", NULL, 0},
     {"bare LF in the trailers", "0\r\nX: y\n\r\n", NULL, 0},
+    {"a trailer without a colon", "0\r\nX\r\n\r\n", NULL, 0},
+    {"a trailer without a name", "0\r\n: y\r\n\r\n", NULL, 0},
+    {"a trailer with a blank in its name", "0\r\nX : y\r\n\r\n", NULL, 0},
+    {"a folded trailer", "0\r\nX: y\r\n z\r\n\r\n", NULL, 0},
     {"control byte in a trailer", "0\r\nX: \x01\r\n\r\n", NULL, 0},
 };
 
