@@ -35,14 +35,15 @@
     apply();
   }
 
-  // The clipboard is for pages over TLS alone; a selection can be copied everywhere.
+  // The clipboard is for pages over TLS alone, and may be denied; a selection can be copied everywhere.
   const copy = async (element) => {
-    if (navigator.clipboard !== undefined) {
+    try {
       await navigator.clipboard.writeText(element.textContent);
       return true;
+    } catch {
+      getSelection().selectAllChildren(element);
+      return document.execCommand("copy");
     }
-    getSelection().selectAllChildren(element);
-    return document.execCommand("copy");
   };
 
   for (const block of document.querySelectorAll("pre")) {
@@ -52,7 +53,8 @@
     button.type = "button";
     button.textContent = "Copy";
     button.addEventListener("click", async () => {
-      button.textContent = await copy(block).catch(() => false) ? "Copied" : "Failed";
+      // Where nothing may be copied, the text is selected all the same.
+      button.textContent = await copy(block) ? "Copied" : "Press Ctrl+C";
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
     });
     frame.className = "copied";

@@ -125,7 +125,7 @@ add_files(Page *page, const IndexEntry *entry)
 {
     page_add(page, "<details>\n<summary>Checksum and files</summary>\n");
     if (entry->sha512 != NULL || entry->sha256 != NULL) {
-        g_string_append_printf(page->html, "<p>%s of the download:</p>\n<pre class=\"wrap\"><code>",
+        g_string_append_printf(page->html, "<p>%s of the download:</p>\n<pre><code>",
                                entry->sha512 != NULL ? "SHA-512" : "SHA-256");
         page_add_text(page, entry->sha512 != NULL ? entry->sha512 : entry->sha256);
         page_add(page, "</code></pre>\n");
