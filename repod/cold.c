@@ -32,6 +32,18 @@ cold_is_cached(int file, uint64_t offset, size_t size)
            (has_page(file, offset + size - 1) && (size <= PIECE_BYTES || has_page(file, offset)));
 }
 
+bool
+cold_copy(int file, uint64_t offset, size_t size, char *out)
+{
+    struct iovec place = {.iov_base = out, .iov_len = size};
+    ssize_t n = preadv2(file, &place, 1, (off_t)offset, RWF_NOWAIT);
+
+    /* A file system that cannot tell, as tmpfs, which is memory anyway. */
+    if (n < 0 && errno == EOPNOTSUPP)
+        n = pread(file, out, size, (off_t)offset);
+    return n == (ssize_t)size;
+}
+
 void
 cold_read(int file, uint64_t offset, size_t size)
 {

@@ -7,7 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
+
+/* Up to here a body goes out with its head, in one call: copying that much costs less than a second call. */
+#define WHOLE_BYTES ((size_t)16 * 1024)
 
 static int
 status_of_errno(int code)
@@ -138,6 +142,37 @@ send_body(Reply *reply, Transport *transport, size_t window, size_t *out_size)
                           false, out_size);
 }
 
+static bool
+copy_body(const Reply *reply, char *out)
+{
+    const Response *response = &reply->response;
+
+    if (reply->memory == NULL)
+        return cold_copy(reply->file, response->offset, (size_t)response->length, out);
+    memcpy(out, (const char *)g_bytes_get_data(reply->memory, NULL) + response->offset,
+           (size_t)response->length);
+    return true;
+}
+
+/* send_whole: head and body at once; returns false where they are not both at hand. */
+static bool
+send_whole(Reply *reply, Transport *transport, TransportResult *out_result)
+{
+    const Response *response = &reply->response;
+    char whole[RESPONSE_HEAD_MAX + WHOLE_BYTES];
+    size_t sent = 0;
+
+    if (response->length == 0 || response->length > WHOLE_BYTES ||
+        !copy_body(reply, whole + response->head_length))
+        return false;
+    memcpy(whole, response->head, response->head_length);
+    *out_result =
+        transport_send(transport, whole, response->head_length + (size_t)response->length, false, &sent);
+    reply->head_sent = MIN(sent, response->head_length);
+    reply->body_sent = sent - reply->head_sent;
+    return true;
+}
+
 /* Once read by the pool, it counts as there: if memory is so short that it went again, waiting is no way out. */
 static bool
 is_cold(const Reply *reply)
@@ -167,7 +202,9 @@ send_some(Reply *reply, Transport *transport, size_t window)
     TransportResult result;
     size_t sent = 0;
 
-    if (reply->head_sent < response->head_length) {
+    if (reply->head_sent == 0 && send_whole(reply, transport, &result)) {
+        /* and the rest, if any, as any other body */
+    } else if (reply->head_sent < response->head_length) {
         result = send_head(reply, transport, &sent);
         reply->head_sent += sent;
     } else if (reply->body_sent < response->length) {
