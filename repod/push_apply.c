@@ -46,7 +46,6 @@ static bool
 check_etag(Store *store, const char *etag, PushResult *result)
 {
     g_autofree char *path = g_build_filename(store_location(store), "index", NULL);
-    char current[RESPONSE_ETAG_MAX];
     struct stat status;
     FileFacts facts;
 
@@ -57,9 +56,8 @@ check_etag(Store *store, const char *etag, PushResult *result)
         return result_set(result, 412, "there is an index already: look at it first\n");
     if (stat(path, &status) < 0)
         return result_set(result, 412, "the current index cannot be read\n");
-    response_file_facts(&status, &facts);
-    response_print_etag("index", &facts, current);
-    return strcmp(etag, current) == 0 ||
+    response_file_facts("index", &status, &facts);
+    return strcmp(etag, facts.etag) == 0 ||
            result_set(result, 412, "another version was published meanwhile: nothing was changed\n");
 }
 

@@ -45,7 +45,7 @@ open_file(Reply *reply, const char *path, int root_fd, FileFacts *out_facts)
         return status_of_errno(errno);
     if (!S_ISREG(st.st_mode))
         return 404;
-    response_file_facts(&st, out_facts);
+    response_file_facts(path, &st, out_facts);
     reply->file = fd_steal(&fd);
     return 0;
 }
@@ -69,7 +69,7 @@ reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const ch
     rewind_reply(reply);
     status = open_file(reply, path, root_fd, &facts);
     if (status == 0)
-        response_file(request, path, &facts, time(NULL), should_close, &reply->response);
+        response_file(request, &facts, time(NULL), should_close, &reply->response);
     else
         response_status(request, status, time(NULL), should_close, &reply->response);
     reply->is_out_of_files = status == 503;

@@ -10,16 +10,33 @@
 #define SHA512_PREFIX "blobs/sha512/"
 #define SHA512_HEX 128
 
-static G_GNUC_PRINTF(2, 3) void append(Response *out, const char *format, ...)
+/* Every answer is made of these. With printf() they took a fifth of the time that a small file takes outside the kernel. */
+static G_GNUC_NULL_TERMINATED void
+append(Response *out, const char *text, ...)
 {
     va_list args;
-    int n;
 
-    va_start(args, format);
-    n = g_vsnprintf(out->head + out->head_length, sizeof out->head - out->head_length, format, args);
+    va_start(args, text);
+    for (; text != NULL; text = va_arg(args, const char *)) {
+        const size_t length = strlen(text);
+
+        g_assert(length < sizeof out->head - out->head_length);
+        memcpy(out->head + out->head_length, text, length + 1);
+        out->head_length += length;
+    }
     va_end(args);
-    g_assert(n >= 0 && (size_t)n < sizeof out->head - out->head_length);
-    out->head_length += (size_t)n;
+}
+
+static void
+append_number(Response *out, uint64_t number)
+{
+    char digits[21], *at = digits + sizeof digits - 1;
+
+    *at = '\0';
+    do
+        *--at = (char)('0' + number % 10);
+    while ((number /= 10) > 0);
+    append(out, at, NULL);
 }
 
 static const char *
@@ -65,6 +82,16 @@ reason(int status)
     g_assert_not_reached();
 }
 
+/* The last @n of them. */
+static void
+print_digits(char *out, int number, int n)
+{
+    while (n-- > 0) {
+        out[n] = (char)('0' + number % 10);
+        number /= 10;
+    }
+}
+
 void
 response_format_date(time_t when, char out_text[30])
 {
@@ -75,8 +102,14 @@ response_format_date(time_t when, char out_text[30])
 
     /* Not strftime(): its names depend on the locale. */
     gmtime_r(&when, &tm);
-    g_snprintf(out_text, 30, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[tm.tm_wday], tm.tm_mday,
-               months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    memcpy(out_text, "Www, dd Mmm yyyy hh:mm:ss GMT", 30);
+    memcpy(out_text, days[tm.tm_wday], 3);
+    print_digits(out_text + 5, tm.tm_mday, 2);
+    memcpy(out_text + 8, months[tm.tm_mon], 3);
+    print_digits(out_text + 12, tm.tm_year + 1900, 4);
+    print_digits(out_text + 17, tm.tm_hour, 2);
+    print_digits(out_text + 20, tm.tm_min, 2);
+    print_digits(out_text + 23, tm.tm_sec, 2);
 }
 
 static const char *
@@ -112,20 +145,9 @@ is_sha512_name(const char *path)
     return true;
 }
 
-void
-response_file_facts(const struct stat *status, FileFacts *out_facts)
-{
-    *out_facts = (FileFacts){
-        .size = (uint64_t)status->st_size,
-        .inode = status->st_ino,
-        .mtime_seconds = status->st_mtim.tv_sec,
-        .mtime_nanoseconds = status->st_mtim.tv_nsec,
-    };
-}
-
 /* A blob's tag is its content, the same on every mirror. Any other file's tag is this very file. */
-void
-response_print_etag(const char *path, const FileFacts *facts, char out_etag[RESPONSE_ETAG_MAX])
+static void
+print_etag(const char *path, const struct stat *status, char out_etag[RESPONSE_ETAG_MAX])
 {
     if (is_sha512_name(path))
         g_snprintf(out_etag, RESPONSE_ETAG_MAX, "\"sha512-%s\"", strrchr(path, '/') + 1);
@@ -133,8 +155,21 @@ response_print_etag(const char *path, const FileFacts *facts, char out_etag[RESP
         g_snprintf(out_etag, RESPONSE_ETAG_MAX,
                    "\"%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER "x-%" G_GINT64_MODIFIER
                    "x.%" G_GINT64_MODIFIER "x\"",
-                   (guint64)facts->inode, (guint64)facts->size, (guint64)facts->mtime_seconds,
-                   (guint64)facts->mtime_nanoseconds);
+                   (guint64)status->st_ino, (guint64)status->st_size, (guint64)status->st_mtim.tv_sec,
+                   (guint64)status->st_mtim.tv_nsec);
+}
+
+void
+response_file_facts(const char *path, const struct stat *status, FileFacts *out_facts)
+{
+    *out_facts = (FileFacts){
+        .size = (uint64_t)status->st_size,
+        .mtime_seconds = status->st_mtim.tv_sec,
+        .is_blob = g_str_has_prefix(path, BLOB_PREFIX),
+        .content_type = content_type(path),
+    };
+    print_etag(path, status, out_facts->etag);
+    response_format_date(MAX(status->st_mtim.tv_sec, 0), out_facts->last_modified);
 }
 
 /* RFC 9110, 13.1.2: a list of tags, compared weakly. A comma inside a tag splits it into two that match
@@ -191,16 +226,20 @@ wanted_range(const HttpRequest *request, const char *etag, uint64_t size, ByteRa
 static void
 begin(Response *out, int status, time_t now, bool should_close)
 {
-    char date[30];
+    /* Thousands of answers are of the same second. */
+    static _Thread_local time_t date_of = -1;
+    static _Thread_local char date[30];
 
+    if (now != date_of)
+        response_format_date(date_of = now, date);
     out->status = status;
     out->should_close = should_close;
     out->offset = out->length = 0;
     out->head_length = 0;
-    response_format_date(now, date);
-    append(out, "HTTP/1.1 %d %s\r\nDate: %s\r\nServer: repod\r\n", status, reason(status), date);
-    if (should_close)
-        append(out, "Connection: close\r\n");
+    append(out, "HTTP/1.1 ", NULL);
+    append_number(out, (uint64_t)status);
+    append(out, " ", reason(status), "\r\nDate: ", date, "\r\nServer: repod\r\n",
+           should_close ? "Connection: close\r\n" : NULL, NULL);
 }
 
 /* The rest of an answer that is no file. */
@@ -209,12 +248,10 @@ end_with_text(Response *out, bool is_head)
 {
     g_autofree char *text = g_strdup_printf("%d %s\n", out->status, reason(out->status));
 
-    append(
-        out,
-        "Cache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %zu\r\n\r\n",
-        strlen(text));
-    if (!is_head)
-        append(out, "%s", text);
+    append(out,
+           "Cache-Control: no-store\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ", NULL);
+    append_number(out, strlen(text));
+    append(out, "\r\n\r\n", is_head ? NULL : text, NULL);
 }
 
 void
@@ -222,10 +259,35 @@ response_status(const HttpRequest *request, int status, time_t now, bool should_
 {
     begin(out, status, now, should_close);
     if (status == 405)
-        append(out, "Allow: GET, HEAD\r\n");
+        append(out, "Allow: GET, HEAD\r\n", NULL);
     if (status == 503)
-        append(out, "Retry-After: 5\r\n");
+        append(out, "Retry-After: 5\r\n", NULL);
     end_with_text(out, request->method == HTTP_HEAD);
+}
+
+static void
+append_content(Response *out, const char *type, uint64_t length)
+{
+    append(out, "Content-Type: ", type, "\r\nX-Content-Type-Options: nosniff\r\nContent-Length: ", NULL);
+    append_number(out, length);
+    append(out, "\r\n", NULL);
+}
+
+/* @range: NULL: none of the file's bytes. */
+static void
+append_range(Response *out, const ByteRange *range, uint64_t size)
+{
+    append(out, "Content-Range: bytes ", NULL);
+    if (range == NULL) {
+        append(out, "*", NULL);
+    } else {
+        append_number(out, range->first);
+        append(out, "-", NULL);
+        append_number(out, range->first + range->length - 1);
+    }
+    append(out, "/", NULL);
+    append_number(out, size);
+    append(out, "\r\n", NULL);
 }
 
 void
@@ -233,56 +295,47 @@ response_head(const ResponseHead *head, time_t now, Response *out)
 {
     g_assert(head->fields == NULL || strlen(head->fields) <= RESPONSE_FIELDS_MAX);
     begin(out, head->status, now, head->should_close);
-    append(out, "Cache-Control: %s\r\n%s", head->cache_control != NULL ? head->cache_control : "no-store",
-           head->fields != NULL ? head->fields : "");
+    append(out, "Cache-Control: ", head->cache_control != NULL ? head->cache_control : "no-store", "\r\n",
+           head->fields, NULL);
     if (head->status != 204) /* RFC 9110, 8.6 */
-        append(out,
-               "Content-Type: %s\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %" G_GUINT64_FORMAT
-               "\r\n",
-               head->content_type, (guint64)head->length);
-    append(out, "\r\n");
+        append_content(out, head->content_type, head->length);
+    append(out, "\r\n", NULL);
     out->length = head->is_head ? 0 : head->length;
 }
 
 void
-response_file(const HttpRequest *request, const char *path, const FileFacts *facts, time_t now,
-              bool should_close, Response *out)
+response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
+              Response *out)
 {
-    char etag[RESPONSE_ETAG_MAX], last_modified[30] = "";
     ByteRange range = {0, 0};
     RangeKind kind = RANGE_WHOLE;
-    bool is_blob = g_str_has_prefix(path, BLOB_PREFIX);
+    /* 8.8.2.2: a date in whole seconds can still become that of a second version while its second lasts. */
+    const bool has_date = facts->mtime_seconds + 1 < now && facts->mtime_seconds >= 0;
     int status = 304;
 
-    response_print_etag(path, facts, etag);
-    /* 8.8.2.2: a date in whole seconds can still become that of a second version while its second lasts. */
-    if (facts->mtime_seconds + 1 < now && facts->mtime_seconds >= 0)
-        response_format_date(facts->mtime_seconds, last_modified);
-    if (!is_not_modified(request, etag, last_modified)) {
-        kind = wanted_range(request, etag, facts->size, &range);
+    if (!is_not_modified(request, facts->etag, has_date ? facts->last_modified : "")) {
+        kind = wanted_range(request, facts->etag, facts->size, &range);
         status = kind == RANGE_PART ? 206 : kind == RANGE_UNSATISFIABLE ? 416 : 200;
     }
 
     begin(out, status, now, should_close);
     if (status == 416) {
-        append(out, "Content-Range: bytes */%" G_GUINT64_FORMAT "\r\n", (guint64)facts->size);
+        append_range(out, NULL, facts->size);
         end_with_text(out, false);
         return;
     }
-    append(out, "ETag: %s\r\nCache-Control: %s\r\n", etag,
-           is_blob ? "public, max-age=31536000, immutable" : "no-cache");
-    if (*last_modified != '\0')
-        append(out, "Last-Modified: %s\r\n", last_modified);
-    if (status != 304)
-        append(out,
-               "Accept-Ranges: bytes\r\nContent-Type: %s\r\nX-Content-Type-Options: "
-               "nosniff\r\nContent-Length: %" G_GUINT64_FORMAT "\r\n",
-               content_type(path), (guint64)range.length);
+    append(out, "ETag: ", facts->etag,
+           "\r\nCache-Control: ", facts->is_blob ? "public, max-age=31536000, immutable\r\n" : "no-cache\r\n",
+           NULL);
+    if (has_date)
+        append(out, "Last-Modified: ", facts->last_modified, "\r\n", NULL);
+    if (status != 304) {
+        append(out, "Accept-Ranges: bytes\r\n", NULL);
+        append_content(out, facts->content_type, range.length);
+    }
     if (status == 206)
-        append(out,
-               "Content-Range: bytes %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT "/%" G_GUINT64_FORMAT "\r\n",
-               (guint64)range.first, (guint64)(range.first + range.length - 1), (guint64)facts->size);
-    append(out, "\r\n");
+        append_range(out, &range, facts->size);
+    append(out, "\r\n", NULL);
     if (status != 304 && request->method == HTTP_GET) {
         out->offset = range.first;
         out->length = range.length;

@@ -5,6 +5,7 @@
 
 #include "repod/http_parse.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -13,20 +14,20 @@
 #define RESPONSE_HEAD_MAX 1536
 #define RESPONSE_FIELDS_MAX 1024
 
+#define RESPONSE_ETAG_MAX 160
+
 /** FileFacts: from fstat() of the very descriptor that is sent, so that head and body are of one file. */
 typedef struct {
     uint64_t size;
-    uint64_t inode;
     int64_t mtime_seconds;
-    int64_t mtime_nanoseconds;
+    bool is_blob;
+    const char *content_type;
+    char etag[RESPONSE_ETAG_MAX];
+    char last_modified[30];
 } FileFacts;
 
-void response_file_facts(const struct stat *status, FileFacts *out_facts);
-
-#define RESPONSE_ETAG_MAX 160
-
-/** response_print_etag: of the file @path within its repository. */
-void response_print_etag(const char *path, const FileFacts *facts, char out_etag[RESPONSE_ETAG_MAX]);
+/** response_file_facts: @path: of the file within its repository. */
+void response_file_facts(const char *path, const struct stat *status, FileFacts *out_facts);
 
 typedef struct {
     int status;
@@ -37,10 +38,9 @@ typedef struct {
     char head[RESPONSE_HEAD_MAX]; /* for everything but a file, its short text follows within */
 } Response;
 
-/** response_file: 200, 206, 304 or 416 for a complete request whose file is open. @path: within its repository. @now: for
- * Date. */
-void response_file(const HttpRequest *request, const char *path, const FileFacts *facts, time_t now,
-                   bool should_close, Response *out);
+/** response_file: 200, 206, 304 or 416 for a complete request whose file is open. @now: for Date. */
+void response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
+                   Response *out);
 
 /** response_status: a short text for any other status. A HEAD gets the head alone. */
 void response_status(const HttpRequest *request, int status, time_t now, bool should_close, Response *out);

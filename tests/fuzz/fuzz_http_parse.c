@@ -19,12 +19,14 @@ check_path(const char *path)
 static void
 check_answer(const HttpRequest *request, uint64_t file_size)
 {
-    const FileFacts facts = {.size = file_size, .inode = 1, .mtime_seconds = 2, .mtime_nanoseconds = 3};
+    const struct stat status = {.st_size = (off_t)(file_size & INT64_MAX), .st_ino = 1, .st_mtim = {2, 3}};
     Response response;
+    FileFacts facts;
 
-    response_file(request, request->path, &facts, 1000, request->should_close, &response);
+    response_file_facts(request->path, &status, &facts);
+    response_file(request, &facts, 1000, request->should_close, &response);
     g_assert(response.head_length < sizeof response.head);
-    g_assert(response.length <= file_size && response.offset <= file_size - response.length);
+    g_assert(response.length <= facts.size && response.offset <= facts.size - response.length);
     g_assert(memmem(response.head, response.head_length, "\r\n\r\n", 4) != NULL);
 }
 

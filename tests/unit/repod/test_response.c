@@ -19,7 +19,7 @@
 #define BLOB "blobs/sha512/01/" HEX
 #define BLOB_ETAG "\"sha512-" HEX "\""
 
-static const FileFacts ten_bytes = {.size = 10, .inode = 0x2a, .mtime_seconds = 100, .mtime_nanoseconds = 7};
+static const struct stat ten_bytes = {.st_size = 10, .st_ino = 0x2a, .st_mtim = {100, 7}};
 
 /* Parse a request for @path, and answer it at second @now. */
 static void
@@ -27,9 +27,11 @@ answer(const char *method, const char *path, const char *fields, time_t now, Res
 {
     g_autofree char *text = g_strdup_printf("%s /%s HTTP/1.1\r\nHost: h\r\n%s\r\n", method, path, fields);
     HttpRequest request;
+    FileFacts facts;
 
     assert_int_equal(http_request_parse(text, strlen(text), &request), HTTP_COMPLETE);
-    response_file(&request, request.path, &ten_bytes, now, request.should_close, out);
+    response_file_facts(request.path, &ten_bytes, &facts);
+    response_file(&request, &facts, now, request.should_close, out);
     out->head[out->head_length] = '\0';
 }
 
@@ -216,12 +218,15 @@ prints_every_refusal_it_knows(void **state)
 static void
 fits_the_largest_numbers(void **state)
 {
-    static const FileFacts huge = {UINT64_MAX, UINT64_MAX, INT32_MAX, 999999999};
-    HttpRequest request = {.method = HTTP_GET, .range = {"bytes=18446744073709551613-", 27}, .path = BLOB};
+    static const struct stat huge = {
+        .st_size = INT64_MAX, .st_ino = UINT64_MAX, .st_mtim = {INT32_MAX, 999999999}};
+    HttpRequest request = {.method = HTTP_GET, .range = {"bytes=9223372036854775805-", 26}};
     Response response;
+    FileFacts facts;
 
     (void)state;
-    response_file(&request, request.path, &huge, INT64_C(253402300799), true, &response);
+    response_file_facts("index", &huge, &facts);
+    response_file(&request, &facts, INT64_C(253402300799), true, &response);
     assert_int_equal(response.status, 206);
     assert_int_equal(response.length, 2);
 }
