@@ -305,7 +305,6 @@ conn_start(Worker *worker, int fd, const Peer *peer, TlsContext *tls, LimitClien
     conn->worker = worker;
     conn->client = client;
     transport_init(&conn->transport, fd, tls);
-    conn->reply.file = -1;
     conn->peer = *peer;
     g_queue_push_tail_link(&worker->connections, &conn->link);
     atomic_fetch_add(&worker->shared->n_connections, 1);

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Opens the file of a request and sends head and body. What the head says comes from fstat() of the descriptor that
+/* Sends head and body. What the head says of a file comes from fstat() of the descriptor that
  * is sent, so a publisher that replaces the file meanwhile cannot make a mix of two. */
 #include "repod/reply.h"
-#include "base/file.h"
 #include "repod/cold.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* Up to here a body goes out with its head, in one call: copying that much costs less than a second call. */
 #define WHOLE_BYTES ((size_t)16 * 1024)
@@ -31,29 +28,10 @@ status_of_errno(int code)
     }
 }
 
-/* Returns 0, or the status that says why not. O_NONBLOCK: opening a named pipe would block. */
-static int
-open_file(Reply *reply, const char *path, int root_fd, FileFacts *out_facts)
-{
-    g_auto(Fd) fd = -1;
-    struct stat st;
-
-    if (path[0] == '\0')
-        return 404;
-    fd = file_open_beneath(root_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, NULL);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return status_of_errno(errno);
-    if (!S_ISREG(st.st_mode))
-        return 404;
-    response_file_facts(path, &st, out_facts);
-    reply->file = fd_steal(&fd);
-    return 0;
-}
-
 static void
 rewind_reply(Reply *reply)
 {
-    reply->file = -1;
+    reply->file = NULL;
     reply->memory = NULL;
     reply->is_out_of_files = false;
     reply->head_sent = 0;
@@ -61,18 +39,21 @@ rewind_reply(Reply *reply)
 }
 
 void
-reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const char *path, bool should_close)
+reply_begin_file(Reply *reply, const HttpRequest *request, FileCache *files, const Site *site,
+                 const char *path, bool should_close)
 {
-    FileFacts facts;
-    int status;
+    const time_t now = time(NULL);
 
     rewind_reply(reply);
-    status = open_file(reply, path, root_fd, &facts);
-    if (status == 0)
-        response_file(request, &facts, time(NULL), should_close, &reply->response);
+    if (path[0] == '\0')
+        errno = ENOENT;
     else
-        response_status(request, status, time(NULL), should_close, &reply->response);
-    reply->is_out_of_files = status == 503;
+        reply->file = file_cache_open(files, site, path);
+    if (reply->file != NULL)
+        response_file(request, &reply->file->facts, now, should_close, &reply->response);
+    else
+        response_status(request, status_of_errno(errno), now, should_close, &reply->response);
+    reply->is_out_of_files = reply->response.status == 503;
 }
 
 void
@@ -137,7 +118,7 @@ send_body(Reply *reply, Transport *transport, size_t window, size_t *out_size)
     const size_t size = (size_t)MIN(response->length - reply->body_sent, window);
 
     if (reply->memory == NULL)
-        return transport_send_file(transport, reply->file, offset, size, out_size);
+        return transport_send_file(transport, reply->file->fd, offset, size, out_size);
     return transport_send(transport, (const char *)g_bytes_get_data(reply->memory, NULL) + offset, size,
                           false, out_size);
 }
@@ -148,7 +129,7 @@ copy_body(const Reply *reply, char *out)
     const Response *response = &reply->response;
 
     if (reply->memory == NULL)
-        return cold_copy(reply->file, response->offset, (size_t)response->length, out);
+        return cold_copy(reply->file->fd, response->offset, (size_t)response->length, out);
     memcpy(out, (const char *)g_bytes_get_data(reply->memory, NULL) + response->offset,
            (size_t)response->length);
     return true;
@@ -180,8 +161,8 @@ is_cold(const Reply *reply)
     const Response *response = &reply->response;
     const uint64_t left = response->length - reply->body_sent;
 
-    return reply->file >= 0 && left > 0 && reply->body_sent >= reply->warm_until &&
-           !cold_is_cached(reply->file, response->offset + reply->body_sent,
+    return reply->file != NULL && left > 0 && reply->body_sent >= reply->warm_until &&
+           !cold_is_cached(reply->file->fd, response->offset + reply->body_sent,
                            (size_t)MIN(left, REPLY_MAX_WINDOW));
 }
 
@@ -191,7 +172,7 @@ reply_warm(Reply *reply)
     const Response *response = &reply->response;
     const size_t size = (size_t)MIN(response->length - reply->body_sent, REPLY_MAX_WINDOW);
 
-    cold_read(reply->file, response->offset + reply->body_sent, size);
+    cold_read(reply->file->fd, response->offset + reply->body_sent, size);
     reply->warm_until = reply->body_sent + size;
 }
 
@@ -247,7 +228,6 @@ reply_send(Reply *reply, Transport *transport, size_t window)
 void
 reply_clear(Reply *reply)
 {
-    fd_close(reply->file);
-    reply->file = -1;
+    g_clear_pointer(&reply->file, open_file_unref);
     g_clear_pointer(&reply->memory, g_bytes_unref);
 }

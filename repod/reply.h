@@ -2,6 +2,7 @@
 /* The answer to one request on its way out: the file that was opened, and how much has been sent; private to repod/. */
 #pragma once
 
+#include "repod/file_cache.h"
 #include "repod/response.h"
 #include "repod/transport.h"
 
@@ -9,7 +10,7 @@
 
 typedef struct {
     Response response;
-    Fd file;              /* -1: none */
+    OpenFile *file;       /* NULL: none */
     bool is_out_of_files; /* the answer is 503 because of it */
     GBytes *memory;       /* the body instead of a file; NULL: none */
     size_t head_sent;
@@ -29,9 +30,9 @@ typedef enum {
     REPLY_FAILED,
 } ReplyProgress;
 
-/** reply_begin_file: answer a GET or HEAD with @path beneath the folder @root_fd. */
-void reply_begin_file(Reply *reply, const HttpRequest *request, int root_fd, const char *path,
-                      bool should_close);
+/** reply_begin_file: answer a GET or HEAD with @path of @site, which @files keeps open. */
+void reply_begin_file(Reply *reply, const HttpRequest *request, FileCache *files, const Site *site,
+                      const char *path, bool should_close);
 
 /** reply_begin_bytes: @head->length is that of @body. */
 void reply_begin_bytes(Reply *reply, const ResponseHead *head, GBytes *body);
@@ -51,5 +52,5 @@ ReplyProgress reply_send(Reply *reply, Transport *transport, size_t window);
 /** reply_warm: after REPLY_COLD: wait for the disk; on another thread. */
 void reply_warm(Reply *reply);
 
-/** reply_clear: close the file. */
+/** reply_clear: let go of the file. */
 void reply_clear(Reply *reply);

@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-#define BLOBS "blobs/"
-
 int
 route_find_access(const RouteFacts *facts, const HttpRequest *request, AccessGrant *out_grant,
                   unsigned *out_wait)
@@ -70,9 +68,9 @@ route_read(const RouteFacts *facts, const AccessGrant *grant, const HttpRequest 
 
     if (web_route_site(facts, request, reply, out_exchange))
         return;
-    reply_begin_file(reply, request, site->root, facts->path, facts->should_close);
-    if (g_str_has_prefix(facts->path, BLOBS) && reply->file >= 0 && reply->response.length > 0)
-        facts->note->count = shelf_count(site->shelf, facts->path);
+    reply_begin_file(reply, request, facts->worker->files, site, facts->path, facts->should_close);
+    if (reply->file != NULL && reply->response.length > 0)
+        facts->note->count = reply->file->count;
     /* Who may upload it is told how much of it is there. */
     if (request->method == HTTP_HEAD && reply->response.status == 404 && site->config->may_push &&
         (grant->rights & ACCESS_PUSH) == ACCESS_PUSH && store_is_blob(facts->path))

@@ -46,6 +46,7 @@ pause_accept(Worker *worker)
 {
     for (guint i = 0; i < worker->listeners->len; i++)
         event_del(((Listener *)worker->listeners->pdata[i])->acceptable);
+    file_cache_forget(worker->files);
     evtimer_add(worker->resume_accept, &accept_pause);
 }
 
@@ -152,6 +153,7 @@ take_runtime(Worker *worker)
     worker->runtime = runtime_ref(worker->shared->runtime);
     pthread_mutex_unlock(&worker->shared->runtime_lock);
     if (worker->runtime != old) {
+        file_cache_forget(worker->files);
         access_log_free(worker->log);
         worker->log = worker->runtime->access_log >= 0
                           ? access_log_new(worker->runtime->access_log, worker->runtime->config->is_log_json)
@@ -199,6 +201,22 @@ on_stop_deadline(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, voi
     ((Worker *)data)->is_done = true;
 }
 
+static void
+on_forget_files(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
+{
+    file_cache_forget(((Worker *)data)->files);
+}
+
+/* Each turn; a worker without files has no timer and sleeps. */
+static void
+watch_files(Worker *worker)
+{
+    static const struct timeval span = {.tv_sec = FILE_CACHE_SECONDS};
+
+    if (!file_cache_is_empty(worker->files) && !evtimer_pending(worker->forget_files, NULL))
+        evtimer_add(worker->forget_files, &span);
+}
+
 static struct event_base *
 new_base(void)
 {
@@ -233,6 +251,7 @@ worker_new(Shared *shared, GError **error)
     worker->shared = shared;
     worker->listeners = g_ptr_array_new_with_free_func(listener_free);
     g_queue_init(&worker->connections);
+    worker->files = file_cache_new();
     take_runtime(worker);
     worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     worker->done_read = worker->done_write = -1;
@@ -244,9 +263,10 @@ worker_new(Shared *shared, GError **error)
     worker->wake = event_new(worker->base, worker->wake_fd, EV_READ | EV_PERSIST, on_wake, worker);
     worker->resume_accept = evtimer_new(worker->base, on_resume_accept, worker);
     worker->stop_deadline = evtimer_new(worker->base, on_stop_deadline, worker);
+    worker->forget_files = evtimer_new(worker->base, on_forget_files, worker);
     worker->done = event_new(worker->base, worker->done_read, EV_READ | EV_PERSIST, on_done, worker);
     g_assert(worker->wake != NULL && worker->done != NULL && worker->resume_accept != NULL &&
-             worker->stop_deadline != NULL);
+             worker->stop_deadline != NULL && worker->forget_files != NULL);
     if (event_add(worker->wake, NULL) < 0 || event_add(worker->done, NULL) < 0) {
         error_set(error, "cannot watch an event descriptor");
         return NULL;
@@ -273,9 +293,11 @@ worker_free(Worker *worker)
     free_event(worker->done);
     free_event(worker->resume_accept);
     free_event(worker->stop_deadline);
+    free_event(worker->forget_files);
     if (worker->base != NULL)
         event_base_free(worker->base);
     access_log_free(worker->log);
+    file_cache_free(worker->files);
     runtime_unref(worker->runtime);
     fd_close(worker->wake_fd);
     fd_close(worker->done_read);
@@ -327,6 +349,7 @@ worker_run(Worker *worker, GError **error)
             return error_set(error, "the event loop failed");
         if (worker->log != NULL)
             access_log_flush(worker->log);
+        watch_files(worker);
         finish_if_idle(worker);
     }
     await_jobs(worker);

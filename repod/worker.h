@@ -9,6 +9,7 @@
 #include "repod/access.h"
 #include "repod/access_log.h"
 #include "repod/counters.h"
+#include "repod/file_cache.h"
 #include "repod/limits.h"
 #include "repod/metrics.h"
 #include "repod/peer.h"
@@ -51,6 +52,8 @@ typedef struct {
     struct event *wake;
     struct event *resume_accept;
     struct event *stop_deadline;
+    FileCache *files;
+    struct event *forget_files;
     AccessLog *log; /* NULL: none */
     WorkerMetrics metrics;
     unsigned n_beats; /* turns after worker_wake() */
