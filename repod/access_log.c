@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The access log: formatting, and one buffer per worker that is written once per turn of its loop. */
+/* The access log: formatting, and one buffer per worker. */
 #include "repod/access_log.h"
+
+#include "base/fd.h"
 
 #include <string.h>
 #include <time.h>
@@ -33,26 +35,57 @@ access_text_new(const HttpRequest *request)
     return text;
 }
 
+/* A line for each request is no place for printf(). */
+static void
+append_number(GString *out, uint64_t number, int least_digits)
+{
+    char digits[20], *const end = digits + sizeof digits, *at = end;
+
+    for (; number > 0 || end - at < least_digits; number /= 10)
+        *--at = (char)('0' + number % 10);
+    g_string_append_len(out, at, end - at);
+}
+
 static void
 append_time(GString *out, int64_t now_us)
 {
-    time_t seconds = now_us / G_USEC_PER_SEC;
+    const time_t seconds = now_us / G_USEC_PER_SEC;
     struct tm tm = {0};
 
     gmtime_r(&seconds, &tm);
-    g_string_append_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                           tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-                           (int)(now_us % G_USEC_PER_SEC / 1000));
+    append_number(out, (uint64_t)tm.tm_year + 1900, 4);
+    g_string_append_c(out, '-');
+    append_number(out, (uint64_t)tm.tm_mon + 1, 2);
+    g_string_append_c(out, '-');
+    append_number(out, (uint64_t)tm.tm_mday, 2);
+    g_string_append_c(out, 'T');
+    append_number(out, (uint64_t)tm.tm_hour, 2);
+    g_string_append_c(out, ':');
+    append_number(out, (uint64_t)tm.tm_min, 2);
+    g_string_append_c(out, ':');
+    append_number(out, (uint64_t)tm.tm_sec, 2);
+    g_string_append_c(out, '.');
+    append_number(out, (uint64_t)(now_us % G_USEC_PER_SEC / 1000), 3);
+    g_string_append_c(out, 'Z');
+}
+
+static bool
+is_plain(char c)
+{
+    return g_ascii_isgraph(c) && c != '\\';
 }
 
 static void
 append_text(GString *out, HttpText text)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        if (g_ascii_isgraph(text.at[i]) && text.at[i] != '\\')
-            g_string_append_c(out, text.at[i]);
-        else
-            g_string_append_printf(out, "\\x%02x", (unsigned char)text.at[i]);
+    size_t n;
+
+    for (size_t i = 0; i < text.length; i += n) {
+        for (n = 0; i + n < text.length && is_plain(text.at[i + n]); n++)
+            ;
+        g_string_append_len(out, text.at + i, (gssize)n);
+        if (n == 0)
+            g_string_append_printf(out, "\\x%02x", (unsigned char)text.at[i + n++]);
     }
 }
 
@@ -60,16 +93,20 @@ void
 access_log_format(GString *out, const AccessEntry *entry)
 {
     static const HttpText unknown = {"-", 1};
-    char peer[PEER_TEXT_MAX];
-
-    peer_print(entry->peer, peer);
     append_time(out, entry->now_us);
-    g_string_append_printf(out, " %s ", peer);
+    g_string_append_c(out, ' ');
+    g_string_append(out, entry->peer);
+    g_string_append_c(out, ' ');
     append_text(out, entry->text != NULL ? entry->text->method : unknown);
     g_string_append_c(out, ' ');
     append_text(out, entry->text != NULL ? entry->text->target : unknown);
-    g_string_append_printf(out, " %d %" G_GUINT64_FORMAT " %" G_GINT64_FORMAT "\n", entry->status,
-                           (guint64)entry->body_bytes, (gint64)entry->duration_us);
+    g_string_append_c(out, ' ');
+    append_number(out, (uint64_t)entry->status, 1);
+    g_string_append_c(out, ' ');
+    append_number(out, entry->body_bytes, 1);
+    g_string_append_c(out, ' ');
+    append_number(out, (uint64_t)MAX(entry->duration_us, 0), 1);
+    g_string_append_c(out, '\n');
 }
 
 /* append_member: nothing for a text that is not there. */
@@ -78,7 +115,9 @@ append_member(GString *out, const char *key, HttpText text)
 {
     if (text.at == NULL || text.length == 0)
         return;
-    g_string_append_printf(out, ",\"%s\":\"", key);
+    g_string_append(out, ",\"");
+    g_string_append(out, key);
+    g_string_append(out, "\":\"");
     for (size_t i = 0; i < text.length; i++) {
         const char c = text.at[i];
 
@@ -101,20 +140,20 @@ whole(const char *text)
 void
 access_log_format_json(GString *out, const AccessEntry *entry)
 {
-    char peer[PEER_TEXT_MAX];
-
-    peer_print(entry->peer, peer);
     g_string_append(out, "{\"time\":\"");
     append_time(out, entry->now_us);
     g_string_append_c(out, '"');
-    append_member(out, "peer", whole(peer));
+    append_member(out, "peer", whole(entry->peer));
     if (entry->text != NULL) {
         append_member(out, "method", entry->text->method);
         append_member(out, "target", entry->text->target);
     }
-    g_string_append_printf(
-        out, ",\"status\":%d,\"bytes\":%" G_GUINT64_FORMAT ",\"microseconds\":%" G_GINT64_FORMAT,
-        entry->status, (guint64)entry->body_bytes, (gint64)entry->duration_us);
+    g_string_append(out, ",\"status\":");
+    append_number(out, (uint64_t)entry->status, 1);
+    g_string_append(out, ",\"bytes\":");
+    append_number(out, entry->body_bytes, 1);
+    g_string_append(out, ",\"microseconds\":");
+    append_number(out, (uint64_t)MAX(entry->duration_us, 0), 1);
     append_member(out, "repository", whole(entry->note->site));
     append_member(out, "token", whole(entry->note->token));
     if (entry->text != NULL)
@@ -131,6 +170,12 @@ access_log_new(int fd, bool is_json)
     log->is_json = is_json;
     log->lines = g_string_sized_new(FLUSH_AT);
     return log;
+}
+
+bool
+access_log_is_empty(const AccessLog *log)
+{
+    return log->lines->len == 0;
 }
 
 void

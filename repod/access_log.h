@@ -2,7 +2,6 @@
 /* One line of text for every request; private to repod/. Each worker has a buffer of its own: no lock. */
 #pragma once
 
-#include "repod/peer.h"
 #include "repod/request_note.h"
 
 #define ACCESS_MAX_AGENT 200u
@@ -19,7 +18,7 @@ AccessText *access_text_new(const HttpRequest *request);
 
 /* What is known of a request when its answer has ended. */
 typedef struct {
-    const Peer *peer;
+    const char *peer;       /* peer_print() */
     const AccessText *text; /* NULL: it could not be read */
     const RequestNote *note;
     int status;
@@ -36,8 +35,13 @@ AccessLog *access_log_new(int fd, bool is_json);
 /** access_log_free: flushes. */
 void access_log_free(AccessLog *log);
 
-/** access_log_add: format into the buffer. */
+/** access_log_add: format into the buffer, which is written when it is full or access_log_flush() says so. */
 void access_log_add(AccessLog *log, const AccessEntry *entry);
+
+/** ACCESS_LOG_DELAY_MS: how long its owner may wait with access_log_flush(). */
+#define ACCESS_LOG_DELAY_MS 200
+
+bool access_log_is_empty(const AccessLog *log);
 
 /**
  * access_log_flush: write what is buffered with one call, so that lines of several workers do not mix. What

@@ -49,8 +49,9 @@ struct Conn {
     uint64_t turn_bytes;   /* of files, sent since others had their turn */
     size_t granted;        /* bytes of "100 Continue" that were sent */
     Reply reply;
-    int queued;           /* bytes in the kernel that the client had not taken when waiting began */
-    AccessText *log_text; /* NULL: no log */
+    int queued;                    /* bytes in the kernel that the client had not taken when waiting began */
+    AccessText *log_text;          /* NULL: no log */
+    char peer_text[PEER_TEXT_MAX]; /* for the log; "" until it is wanted */
     RequestNote note;
     int64_t started_us;
 };

@@ -38,7 +38,7 @@ void
 conn_end_reply(Conn *conn)
 {
     AccessEntry entry = {
-        .peer = &conn->peer,
+        .peer = conn->peer_text,
         .text = conn->log_text,
         .note = &conn->note,
         .status = conn->reply.response.status,
@@ -49,8 +49,11 @@ conn_end_reply(Conn *conn)
 
     metrics_add(&conn->worker->metrics, conn->note.method, entry.status, entry.body_bytes, entry.duration_us);
     count_blob(conn);
-    if (conn->worker->log != NULL)
+    if (conn->worker->log != NULL) {
+        if (conn->peer_text[0] == '\0')
+            peer_print(&conn->peer, conn->peer_text);
         access_log_add(conn->worker->log, &entry);
+    }
     g_clear_pointer(&conn->log_text, g_free);
     reply_clear(&conn->reply);
     exchange_clear(&conn->exchange);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The event loop of one thread: accepting, stopping, and flushing the access log once per turn. */
+/* The event loop of one thread: accepting, stopping, and what is done now and then. */
 #include "repod/worker.h"
 #include "repod/conn.h"
 
@@ -207,14 +207,26 @@ on_forget_files(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void
     file_cache_forget(((Worker *)data)->files);
 }
 
-/* Each turn; a worker without files has no timer and sleeps. */
 static void
-watch_files(Worker *worker)
+on_flush_log(G_GNUC_UNUSED evutil_socket_t fd, G_GNUC_UNUSED short what, void *data)
 {
-    static const struct timeval span = {.tv_sec = FILE_CACHE_SECONDS};
+    const Worker *worker = data;
+
+    if (worker->log != NULL)
+        access_log_flush(worker->log);
+}
+
+/* After each turn. A worker with nothing to do later has no timer, and sleeps. */
+static void
+set_timers(Worker *worker)
+{
+    static const struct timeval until_forgotten = {.tv_sec = FILE_CACHE_SECONDS};
+    static const struct timeval until_flushed = {.tv_usec = ACCESS_LOG_DELAY_MS * 1000};
 
     if (!file_cache_is_empty(worker->files) && !evtimer_pending(worker->forget_files, NULL))
-        evtimer_add(worker->forget_files, &span);
+        evtimer_add(worker->forget_files, &until_forgotten);
+    if (worker->log != NULL && !access_log_is_empty(worker->log) && !evtimer_pending(worker->flush_log, NULL))
+        evtimer_add(worker->flush_log, &until_flushed);
 }
 
 static struct event_base *
@@ -264,9 +276,10 @@ worker_new(Shared *shared, GError **error)
     worker->resume_accept = evtimer_new(worker->base, on_resume_accept, worker);
     worker->stop_deadline = evtimer_new(worker->base, on_stop_deadline, worker);
     worker->forget_files = evtimer_new(worker->base, on_forget_files, worker);
+    worker->flush_log = evtimer_new(worker->base, on_flush_log, worker);
     worker->done = event_new(worker->base, worker->done_read, EV_READ | EV_PERSIST, on_done, worker);
     g_assert(worker->wake != NULL && worker->done != NULL && worker->resume_accept != NULL &&
-             worker->stop_deadline != NULL && worker->forget_files != NULL);
+             worker->stop_deadline != NULL && worker->forget_files != NULL && worker->flush_log != NULL);
     if (event_add(worker->wake, NULL) < 0 || event_add(worker->done, NULL) < 0) {
         error_set(error, "cannot watch an event descriptor");
         return NULL;
@@ -294,6 +307,7 @@ worker_free(Worker *worker)
     free_event(worker->resume_accept);
     free_event(worker->stop_deadline);
     free_event(worker->forget_files);
+    free_event(worker->flush_log);
     if (worker->base != NULL)
         event_base_free(worker->base);
     access_log_free(worker->log);
@@ -347,9 +361,7 @@ worker_run(Worker *worker, GError **error)
     while (!worker->is_done) {
         if (event_base_loop(worker->base, EVLOOP_ONCE) < 0)
             return error_set(error, "the event loop failed");
-        if (worker->log != NULL)
-            access_log_flush(worker->log);
-        watch_files(worker);
+        set_timers(worker);
         finish_if_idle(worker);
     }
     await_jobs(worker);

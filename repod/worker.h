@@ -55,6 +55,7 @@ typedef struct {
     FileCache *files;
     struct event *forget_files;
     AccessLog *log; /* NULL: none */
+    struct event *flush_log;
     WorkerMetrics metrics;
     unsigned n_beats; /* turns after worker_wake() */
     GQueue connections;
