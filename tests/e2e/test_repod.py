@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients see of repod: files, ranges, conditions, refusals, limits, and a stop that cuts nothing."""
+import contextlib
 import hashlib
 import os
 import random
@@ -265,6 +266,43 @@ def test_a_replaced_file_is_never_mixed(server, folder, tmp_path):
     finally:
         stop.set()
         publisher.join()
+
+
+def test_a_new_version_shows_in_the_very_next_answer(tmp_path):
+    """Files stay open between requests, but what a name leads to is looked at again; also while others keep the loops busy."""
+    repo, conf = tmp_path / "repo", tmp_path / "conf"
+    for number in range(2):
+        (repo / f"gen/{number}").mkdir(parents=True)
+        (repo / f"gen/{number}/index").write_text(f"version {number}")
+    (repo / "current").symlink_to("gen/0")
+    (repo / "index").symlink_to("current/index")
+    conf.write_text(f"[server]\nclient-requests=0\n[repository all]\ndir={repo}\n")
+    stop, failures = threading.Event(), []
+
+    def keep_busy(server):
+        with server.connect() as client, client.makefile("rb") as stream:
+            while not stop.is_set():
+                client.sendall(request("/index") * 4)
+                failures.extend(body for body in (Answer(stream).body for _ in range(4)) if body not in (b"version 0", b"version 1"))
+
+    with Repod(None, tmp_path, "--config", conf) as server, contextlib.ExitStack() as stack:
+        others = [threading.Thread(target=keep_busy, args=(server,)) for _ in range(4)]
+        for thread in others:
+            thread.start()
+        try:
+            clients = [stack.enter_context(server.connect()) for _ in range(6)]
+            streams = [stack.enter_context(client.makefile("rb")) for client in clients]
+            for number in range(200):
+                (repo / "next").symlink_to(f"gen/{number % 2}")
+                os.rename(repo / "next", repo / "current")
+                for client in clients:
+                    client.sendall(request("/index"))
+                assert {Answer(stream).body for stream in streams} == {b"version %d" % (number % 2)}
+        finally:
+            stop.set()
+            for thread in others:
+                thread.join()
+    assert not failures
 
 
 def test_the_access_log_has_a_line_for_each_request(server):
