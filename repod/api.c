@@ -63,6 +63,16 @@ api_error(const char *message)
     return print(json);
 }
 
+static Json *
+texts_of(char *const *texts)
+{
+    Json *json = json_new_array();
+
+    for (; texts != NULL && *texts != NULL; texts++)
+        json_append_text(json, *texts);
+    return json;
+}
+
 GBytes *
 api_index(const Catalogue *catalogue)
 {
@@ -77,6 +87,7 @@ api_index(const Catalogue *catalogue)
     json_set_text(json, "repo_id", catalogue->index->repo_id);
     json_set_number(json, "version", (int64_t)MIN(catalogue->index->version, G_MAXINT64));
     json_set_text(json, "fingerprint", catalogue->fingerprint);
+    json_set(json, "roots", texts_of(catalogue->roots));
     set_time(json, "created", catalogue->index->created);
     set_time(json, "signed", catalogue->signed_at);
     set_time(json, "expires", catalogue->expires_at);

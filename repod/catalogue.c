@@ -41,6 +41,7 @@ catalogue_free(Catalogue *catalogue)
     g_free(catalogue->detail);
     index_free(catalogue->index);
     g_free(catalogue->fingerprint);
+    g_strfreev(catalogue->roots);
     g_hash_table_unref(catalogue->history);
     g_ptr_array_unref(catalogue->versions);
     g_free(catalogue);

@@ -29,12 +29,14 @@ typedef struct {
 } CatalogueVersion;
 
 typedef struct {
-    char *site;    /* the repository's name */
-    char *problem; /* one sentence for everybody: why there is no index to show; then nothing below is set */
-    char *detail;  /* the same for whoever runs the server: it may name folders */
-    bool is_empty; /* with a problem: nothing was ever published here */
+    char *site;     /* the repository's name */
+    char *problem;  /* one sentence for everybody: why there is no index to show; then nothing below is set */
+    char *detail;   /* the same for whoever runs the server: it may name folders */
+    bool is_empty;  /* with a problem: nothing was ever published here */
+    bool is_broken; /* with a problem: there is an index whose key is known, and no time made it bad */
     Index *index;
     char *fingerprint; /* of the primary key that signed it */
+    char **roots;      /* root keys that are pinned and let that key sign; NULL: it is pinned itself */
     int64_t signed_at,
         expires_at;      /* @expires_at: of the signature, the key and the index, the first; 0: never */
     GHashTable *history; /* catalogue_key() -> GPtrArray of CatalogueRevision, oldest first */

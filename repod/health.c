@@ -73,12 +73,14 @@ health_ready(const Shared *shared, const Runtime *runtime, GString *details)
     for (guint i = 0; i < runtime->sites->len; i++) {
         const Site *site = g_ptr_array_index(runtime->sites, i);
         const char *fault = check_folder(site);
-        g_autoptr(ShelfView) view = shelf_peek(site->shelf);
+        g_autoptr(ShelfView) view = shelf_read(site->shelf);
 
+        /* An index that has expired has done so everywhere: no reason to send clients to another server. */
+        if (fault == NULL && view->catalogue->is_broken)
+            fault = "the index is broken";
         is_ready &= fault == NULL;
         g_string_append_printf(details, "%s: %s", site->config->name, fault != NULL ? fault : "ok");
-        /* No reason to send clients elsewhere, who get the same index there, but worth saying. */
-        if (view != NULL && view->catalogue->problem != NULL)
+        if (view->catalogue->problem != NULL)
             g_string_append_printf(details, "; no catalogue: %s",
                                    view->catalogue->detail != NULL ? view->catalogue->detail
                                                                    : view->catalogue->problem);

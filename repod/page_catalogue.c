@@ -37,6 +37,20 @@ source_name(const Catalogue *catalogue)
     return strcmp(catalogue->site, "default") == 0 ? "images" : catalogue->site;
 }
 
+/* What is pinned here is what a client should pin: all root keys, or the key itself. */
+static void
+add_pins(Page *page, const Catalogue *catalogue)
+{
+    const char *const alone[] = {catalogue->fingerprint, NULL};
+    const bool has_roots = catalogue->roots != NULL;
+    const char *const *pins = has_roots ? (const char *const *)catalogue->roots : alone;
+
+    for (; *pins != NULL; pins++) {
+        page_add(page, has_roots ? " \\\n    --root " : " \\\n    --fingerprint ");
+        page_add_text(page, *pins);
+    }
+}
+
 static void
 add_use(Page *page, const Catalogue *catalogue)
 {
@@ -48,8 +62,7 @@ add_use(Page *page, const Catalogue *catalogue)
     page_add_text(page, name);
     page_add(page, " ");
     page_add_url(page);
-    page_add(page, " \\\n    --fingerprint ");
-    page_add_text(page, catalogue->fingerprint);
+    add_pins(page, catalogue);
     page_add(page, "\nvirt-depot list</code></pre>\n</div>\n<div>\n<h3>With virt-builder</h3>\n"
                    "<pre><code>mkdir -p ~/.config/virt-builder/repos.d\ncd ~/.config/virt-builder/repos.d\n"
                    "curl -fo ");
@@ -85,6 +98,10 @@ add_facts(Page *page, const Catalogue *catalogue)
 {
     page_add(page, "<dl class=\"facts\">\n<div class=\"wide\"><dt>Signed by key</dt><dd>");
     add_fingerprint(page, catalogue->fingerprint);
+    for (char **root = catalogue->roots; root != NULL && *root != NULL; root++) {
+        page_add(page, "</dd></div>\n<div class=\"wide\"><dt>Root key</dt><dd>");
+        add_fingerprint(page, *root);
+    }
     g_string_append_printf(page->html,
                            "</dd></div>\n<div><dt>Version</dt><dd>%" G_GUINT64_FORMAT "</dd></div>\n",
                            (guint64)catalogue->index->version);

@@ -40,6 +40,7 @@ receive(void *self, const char *data, size_t size, Reply *reply)
     Push *push = self;
 
     if (size > STORE_MAX_PUSH - push->message->len) {
+        counters_add(&push->shared->counters, COUNT_LIMIT_UPLOAD_SIZE);
         reply_begin_status(reply, 413);
         return EXCHANGE_ANSWER;
     }
@@ -133,8 +134,11 @@ push_begin(const RouteFacts *facts, const AccessGrant *grant, const HttpRequest 
         status = 428;
     if (status == 0 && atomic_fetch_add(&shared->n_pushes, 1) >= PUSH_MAX_AT_ONCE) {
         atomic_fetch_sub(&shared->n_pushes, 1);
+        counters_add(&shared->counters, COUNT_LIMIT_AT_ONCE);
         status = 503;
     }
+    if (status == 413)
+        counters_add(&shared->counters, COUNT_LIMIT_UPLOAD_SIZE);
     if (status != 0) {
         reply_begin_refusal(reply, request, status, facts->should_close || request->has_body);
         return;

@@ -2,6 +2,8 @@
 /* The rules for a pushed index. Nothing of it is believed before its signature. */
 #include "repod/push_check.h"
 
+#include "repod/pins.h"
+
 #include <string.h>
 #include <time.h>
 
@@ -15,47 +17,11 @@ push_index_clear(PushIndex *index)
     store_notes_clear(&index->notes);
 }
 
-/* Chain: the trust that a repository publishes. */
-typedef struct {
-    GPtrArray *chain;  /* (element-type SignTrust) NULL: none */
-    GPtrArray *blocks; /* (element-type SignTrustSignature) */
-} Chain;
-
-static void
-chain_clear(Chain *chain)
-{
-    g_clear_pointer(&chain->chain, g_ptr_array_unref);
-    g_clear_pointer(&chain->blocks, g_ptr_array_unref);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Chain, chain_clear)
-
-static bool
-chain_parse(GBytes *text, GBytes *signatures, const char *name, Chain *out_chain, GError **error)
-{
-    g_auto(Chain) chain = {0};
-
-    chain.chain = sign_trust_parse(text, name, error);
-    if (chain.chain == NULL)
-        return false;
-    chain.blocks = sign_trust_parse_signatures(signatures, name, error);
-    if (chain.blocks == NULL)
-        return false;
-    *out_chain = chain;
-    chain = (Chain){0};
-    return true;
-}
-
-static const SignTrust *
-chain_last(const Chain *chain)
-{
-    return g_ptr_array_index(chain->chain, chain->chain->len - 1);
-}
-
 /* Present: what is published now. */
 typedef struct {
     Index *index; /* NULL: nothing yet */
     GBytes *keys;
-    Chain trust;
+    PinsChain trust;
 } Present;
 
 static void
@@ -63,7 +29,7 @@ present_clear(Present *present)
 {
     g_clear_pointer(&present->index, index_free);
     g_clear_pointer(&present->keys, g_bytes_unref);
-    chain_clear(&present->trust);
+    pins_chain_clear(&present->trust);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Present, present_clear)
 
@@ -75,7 +41,8 @@ read_present_trust(Store *store, uint64_t version, Present *present, GError **er
     bool is_ok = store_read_generation(store, version, texts, G_N_ELEMENTS(texts), SIGN_MAX_TEXT, &local);
 
     if (is_ok)
-        is_ok = chain_parse(texts[0].content, texts[1].content, "the present trust", &present->trust, error);
+        is_ok =
+            pins_chain_parse(texts[0].content, texts[1].content, "the present trust", &present->trust, error);
     else if (g_error_matches(local, BASE_ERROR, BASE_ERROR_NOT_FOUND))
         is_ok = true;
     else
@@ -123,12 +90,12 @@ merged_keys(const Present *present, GBytes *pushed, const char *const *fingerpri
  * the index that comes with it has to be signed by a pinned key.
  */
 static const SignTrust *
-adopt_trust(const Present *present, const Chain *pushed, GBytes *keys, GError **error)
+adopt_trust(const Present *present, const PinsChain *pushed, GBytes *keys, GError **error)
 {
     const SignTrust *first = g_ptr_array_index(pushed->chain, 0), *accepted = NULL, *last;
 
     if (present->trust.chain != NULL)
-        accepted = chain_last(&present->trust);
+        accepted = pins_chain_last(&present->trust);
     last = sign_trust_adopt(pushed->chain, pushed->blocks, keys, accepted, (const char *const *)first->roots,
                             first->threshold, "trust", error);
     if (last != NULL && last->expires <= time(NULL)) {
@@ -144,31 +111,32 @@ new_pins(void)
     return g_ptr_array_new_with_free_func(g_free);
 }
 
-/* add_named_pins: the keys that @trust lets sign now. */
-static void
-add_named_pins(GPtrArray *pins, const SignTrust *trust)
+/*
+ * add_own_pins: those of repod.conf, else the one of the repository's notes. Root keys among them stand for the keys that the
+ * first trust names.
+ */
+static bool
+add_own_pins(GPtrArray *pins, const ConfigSite *site, const StoreNotes *notes, const PinsChain *pushed,
+             GBytes *keys, GError **error)
 {
-    for (guint i = 0; i < trust->index_keys->len; i++) {
-        const SignIndexKey *key = g_ptr_array_index(trust->index_keys, i);
+    uint64_t first = 0;
 
-        if (key->not_after == 0 || key->not_after > time(NULL))
-            g_ptr_array_add(pins, g_strdup(key->fingerprint));
-    }
-}
-
-/* add_own_pins: those of repod.conf, else the one of the repository's notes. */
-static void
-add_own_pins(GPtrArray *pins, const ConfigSite *site, const StoreNotes *notes)
-{
     for (char **pin = site->fingerprints; pin != NULL && *pin != NULL; pin++)
         g_ptr_array_add(pins, g_strdup(*pin));
     if (pins->len == 0 && notes->fingerprint != NULL)
         g_ptr_array_add(pins, g_strdup(notes->fingerprint));
+    if (pushed->chain == NULL || site->fingerprints == NULL)
+        return true;
+    if (!pins_follow(pushed, keys, site->fingerprints, &first, error))
+        return false;
+    if (first > 0)
+        pins_add_named(pins, pins_chain_last(pushed), time(NULL));
+    return true;
 }
 
 /* find_pins: (transfer full) whose signature counts, NULL-terminated. @out_trust: (nullable) what the signer must be in. */
 static GPtrArray *
-find_pins(const ConfigSite *site, const Present *present, const Chain *pushed, const StoreText *texts,
+find_pins(const ConfigSite *site, const Present *present, const PinsChain *pushed, const StoreText *texts,
           const StoreNotes *notes, const SignTrust **out_trust, GError **error)
 {
     g_autoptr(GPtrArray) pins = new_pins();
@@ -185,9 +153,9 @@ find_pins(const ConfigSite *site, const Present *present, const Chain *pushed, c
         return NULL;
     }
     if (present->trust.chain != NULL)
-        add_named_pins(pins, *out_trust);
-    else
-        add_own_pins(pins, site, notes);
+        pins_add_named(pins, *out_trust, time(NULL));
+    else if (!add_own_pins(pins, site, notes, pushed, keys, error))
+        return NULL;
     if (pins->len == 0) {
         error_set(error, "no key may sign here yet: set 'fingerprints' of this repository in repod.conf");
         return NULL;
@@ -225,14 +193,14 @@ static SignVerified *
 verify(const ConfigSite *site, const Present *present, const StoreText *texts, size_t n_texts,
        const StoreNotes *notes, char **out_trust_id, GError **error)
 {
-    g_auto(Chain) pushed = {0};
+    g_auto(PinsChain) pushed = {0};
     g_autoptr(GPtrArray) pins = NULL;
     g_autoptr(GBytes) keys = NULL, shown = NULL;
     g_autoptr(SignVerified) verified = NULL;
     const SignTrust *trust;
 
     if (n_texts > TRUST &&
-        !chain_parse(texts[TRUST].content, texts[TRUST_SIG].content, "trust", &pushed, error))
+        !pins_chain_parse(texts[TRUST].content, texts[TRUST_SIG].content, "trust", &pushed, error))
         return NULL;
     pins = find_pins(site, present, &pushed, texts, notes, &trust, error);
     keys = pins != NULL ? merged_keys(present, texts[KEYS].content, (const char *const *)pins->pdata, error)

@@ -43,6 +43,8 @@ admit(const RouteFacts *facts, const HttpRequest *request, Reply *reply, AccessG
     int found = route_find_access(facts, request, out_grant, &wait);
     int status = access_judge(facts->site->config->is_public, is_write(request), found, out_grant);
 
+    if (status == 429)
+        counters_add(&facts->worker->shared->counters, COUNT_LIMIT_TOKENS);
     if (status != 0)
         access_refuse(reply, request, status, wait, facts->should_close);
     return status == 0;

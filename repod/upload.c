@@ -17,6 +17,13 @@ upload_fail(UploadSession *session, int status, const char *text)
     return false;
 }
 
+bool
+upload_hit(UploadSession *session, Count limit, int status, const char *text)
+{
+    counters_add(&session->shared->counters, limit);
+    return upload_fail(session, status, text);
+}
+
 static void
 session_free(void *self)
 {
@@ -74,7 +81,7 @@ begin(void *self, Reply *reply)
         upload_fail(session, 409, "it is being uploaded already\n");
         break;
     case UPLOAD_TOO_MANY:
-        upload_fail(session, 503, "there are too many uploads at once\n");
+        upload_hit(session, COUNT_LIMIT_AT_ONCE, 503, "there are too many uploads at once\n");
         break;
     }
     answer(session, reply);
@@ -99,9 +106,10 @@ receive(void *self, const char *data, size_t size, G_GNUC_UNUSED Reply *reply)
 
     session->received += size;
     if (session->received > session->room)
-        upload_fail(session, 507, "there is no room for more: the repository's quota or the disk is full\n");
+        upload_hit(session, COUNT_LIMIT_ROOM, 507,
+                   "there is no room for more: the repository's quota or the disk is full\n");
     else if (session->plan.offset + session->received > session->site->config->max_upload)
-        upload_fail(session, 413, "a file must not be so large here\n");
+        upload_hit(session, COUNT_LIMIT_UPLOAD_SIZE, 413, "a file must not be so large here\n");
     else if (session->plan.has_total && session->plan.offset + session->received > session->plan.total)
         upload_fail(session, 400, "more came than was announced\n");
     if (session->status != 0)
@@ -159,6 +167,8 @@ upload_begin(const RouteFacts *facts, const AccessGrant *grant, const HttpReques
     if (request->method != HTTP_DELETE)
         status = upload_plan(request, facts->site->config->max_upload, &plan);
     if (status != 0) {
+        if (status == 413)
+            counters_add(&facts->worker->shared->counters, COUNT_LIMIT_UPLOAD_SIZE);
         reply_begin_refusal(reply, request, status, facts->should_close || request->has_body);
         return;
     }

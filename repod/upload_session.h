@@ -36,5 +36,8 @@ typedef struct {
 /** upload_fail: remember the answer. Returns: false */
 bool upload_fail(UploadSession *session, int status, const char *text);
 
+/** upload_hit: upload_fail() for a limit, which is counted. */
+bool upload_hit(UploadSession *session, Count limit, int status, const char *text);
+
 /** upload_work: what comes next: look, write a piece, finish, or give up. May block. */
 void upload_work(void *self);

@@ -32,7 +32,7 @@ fail_for_errno(UploadSession *session, int code, const char *name)
     g_autoptr(GError) error = NULL;
 
     if (code == ENOSPC || code == EDQUOT)
-        return upload_fail(session, 507, "the server's disk is full\n");
+        return upload_hit(session, COUNT_LIMIT_ROOM, 507, "the server's disk is full\n");
     errno = code;
     error_set_errno(&error, "%s", name);
     return fail_internally(session, error);
@@ -116,7 +116,8 @@ check_daily(UploadSession *session, uint64_t more)
                               more <=
                           limit)
         return true;
-    return upload_fail(session, 413, "this token has uploaded its share of today; try again tomorrow\n");
+    return upload_hit(session, COUNT_LIMIT_DAILY, 413,
+                      "this token has uploaded its share of today; try again tomorrow\n");
 }
 
 /* check_room: of the repository, the disk and the token, before any of it is sent. */
@@ -132,8 +133,8 @@ check_room(UploadSession *session, Store *store, uint64_t there)
                      &session->room, &error))
         return fail_internally(session, error);
     if (more > session->room)
-        return upload_fail(session, 507,
-                           "there is no room for it: the repository's quota or the disk is full\n");
+        return upload_hit(session, COUNT_LIMIT_ROOM, 507,
+                          "there is no room for it: the repository's quota or the disk is full\n");
     return check_daily(session, more);
 }
 
