@@ -63,6 +63,14 @@ digest_finish(Digest *digest)
     return hex;
 }
 
+void
+digest_finish_sha256(Digest *digest, uint8_t out[DIGEST_SHA256_BYTES])
+{
+    g_assert(EVP_MD_CTX_get_size(digest->context) == DIGEST_SHA256_BYTES);
+    if (EVP_DigestFinal_ex(digest->context, out, NULL) != 1)
+        g_error("libcrypto cannot finish a digest");
+}
+
 char *
 digest_bytes(DigestKind kind, const void *data, size_t size)
 {

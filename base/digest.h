@@ -19,11 +19,14 @@ void digest_update(Digest *digest, const void *data, size_t size);
 /** digest_finish: (transfer full) the digest in lower-case hex. @digest may only be freed afterwards. */
 char *digest_finish(Digest *digest);
 
+/** digest_finish_sha256: the same as DIGEST_SHA256_BYTES bytes, of a DIGEST_SHA256. */
+#define DIGEST_SHA256_BYTES 32
+void digest_finish_sha256(Digest *digest, uint8_t out[DIGEST_SHA256_BYTES]);
+
 /** digest_bytes: (transfer full) the hex digest of a buffer. */
 char *digest_bytes(DigestKind kind, const void *data, size_t size);
 
 /** digest_sha256: the digest of a buffer as DIGEST_SHA256_BYTES bytes. */
-#define DIGEST_SHA256_BYTES 32
 void digest_sha256(const void *data, size_t size, uint8_t out[DIGEST_SHA256_BYTES]);
 
 /**

@@ -125,6 +125,42 @@ void disk_manifest_add_run(DiskManifest *manifest, uint64_t n, bool is_zero);
 bool disk_manifest_next_data(const DiskManifest *manifest, uint64_t from, uint64_t end, uint64_t *out_start,
                              uint64_t *out_end);
 
+/* ---- one block of an image whose manifest is trusted ---- */
+
+/** DiskBlock: the packed bytes of one block, compared with its digest: only such ones reach a decoder. */
+typedef struct DiskBlock DiskBlock;
+
+/**
+ * disk_block_verify: (transfer full) (nullable) @packed as block @number of @manifest, which is borrowed; NULL where it is
+ * not that block.
+ * @packed: (transfer full) as many bytes as the block has packed, by g_malloc(); freed on failure too
+ */
+DiskBlock *disk_block_verify(const DiskManifest *manifest, guint number, uint8_t *packed);
+void disk_block_free(DiskBlock *block);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskBlock, disk_block_free)
+
+/**
+ * disk_block_unpack: decode into @out_fd at the block's place. What the hole map says is zero is not written: there the file
+ * must have a hole already. What is there after a failure is undefined. Takes the decoder's dictionary and DISK_UNPACK_BYTES
+ * of memory.
+ * Errors: BASE_ERROR_UNTRUSTED where what comes out is not what the manifest states; more memory than the limit allows
+ */
+#define DISK_UNPACK_BYTES (256u << 10)
+bool disk_block_unpack(const DiskBlock *block, int out_fd, const char *out_name, GError **error);
+
+/** disk_block_is_hole: whether all of block @number is zero, by the hole map. */
+bool disk_block_is_hole(const DiskManifest *manifest, guint number);
+
+/**
+ * disk_block_compare: whether @fd has the raw data of block @number at the block's place, by its digest; of a hole by the
+ * hole map, without reading it.
+ */
+bool disk_block_compare(const DiskManifest *manifest, guint number, int fd, const char *name,
+                        bool *out_is_same, GError **error);
+
+/** disk_block_erase: make the block's place in @fd a hole. Errors: the file system cannot */
+bool disk_block_erase(const DiskManifest *manifest, guint number, int fd, const char *name, GError **error);
+
 /* ---- block-parallel .xz ---- */
 
 /** DiskXzJob: how to compress. */
