@@ -10,6 +10,7 @@
 
 #define LOW_SPEED_BYTES 1000L /* per second */
 #define MAX_PAUSE_MS 60000u
+#define MAX_REDIRECTS 8L
 
 static void
 init_once(void)
@@ -47,6 +48,33 @@ net_curl_replace(char **text, char *value)
     *text = value;
 }
 
+void
+net_head_clear(NetHead *head)
+{
+    g_free(head->etag);
+    g_free(head->content_range);
+    *head = (NetHead){0};
+}
+
+void
+net_head_read(NetHead *head, const char *line, size_t size)
+{
+    char *value;
+
+    if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        net_head_clear(head);
+    } else if ((value = net_curl_header_value(line, size, "ETag")) != NULL) {
+        net_curl_replace(&head->etag, value);
+        if (*value != '"') /* weak: says nothing of bytes (RFC 9110, 8.8.3) */
+            g_clear_pointer(&head->etag, g_free);
+    } else if ((value = net_curl_header_value(line, size, "Content-Range")) != NULL) {
+        net_curl_replace(&head->content_range, value);
+    } else if ((value = net_curl_header_value(line, size, "Content-Encoding")) != NULL) {
+        head->is_encoded = g_ascii_strcasecmp(value, "identity") != 0;
+        g_free(value);
+    }
+}
+
 static int
 on_progress(void *context G_GNUC_UNUSED, curl_off_t a G_GNUC_UNUSED, curl_off_t b G_GNUC_UNUSED,
             curl_off_t c G_GNUC_UNUSED, curl_off_t d G_GNUC_UNUSED)
@@ -75,6 +103,17 @@ net_curl_set_common(CURL *curl, const char *url, const NetLimits *limits, char *
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+}
+
+void
+net_curl_set_get(CURL *curl, const char *url)
+{
+    bool is_secure = g_ascii_strncasecmp(url, "https:", 6) == 0;
+
+    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, is_secure ? "https" : "http,https");
+    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
+    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
 }
 
 /* Proxy, authorities and who we are. curl itself drops a credential on a redirect to another host, port or scheme. */
@@ -128,16 +167,47 @@ net_curl_is_transient(CURLcode code, long status)
     }
 }
 
-/* After failure number @failures in a row, 0 after progress: 1, 1, 2, 4 ... times the limit's pause, or what the
- * server asks for. */
+bool
+net_curl_set_failure(CURL *curl, CURLcode code, const char *url, const char *message, const NetLimits *limits,
+                     GError **error)
+{
+    long status = 0;
+
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    if (code == CURLE_HTTP_RETURNED_ERROR)
+        return error_set_code(error,
+                              status == 404 || status == 410        ? BASE_ERROR_NOT_FOUND
+                              : net_curl_is_transient(code, status) ? BASE_ERROR_UNAVAILABLE
+                                                                    : BASE_ERROR_FAILED,
+                              "%s: the server answers with HTTP status %ld", url, status);
+    if (code == CURLE_UNSUPPORTED_PROTOCOL)
+        return error_set(error, "%s: redirected to a protocol that is not allowed", url);
+    if (code == CURLE_SSL_CACERT_BADFILE)
+        return error_set(error, "%s: %s: not a file of certificates in PEM", url,
+                         limits->access != NULL && limits->access->ca_file != NULL
+                             ? limits->access->ca_file
+                             : "the system's authorities");
+    return error_set_code(error,
+                          net_curl_is_transient(code, status) ? BASE_ERROR_UNAVAILABLE : BASE_ERROR_FAILED,
+                          "%s: %s", url, *message != '\0' ? message : curl_easy_strerror(code));
+}
+
+unsigned
+net_curl_pause_ms(CURL *curl, const NetLimits *limits, unsigned failures)
+{
+    curl_off_t asked = 0;
+    uint64_t ms = (uint64_t)limits->retry_ms << (MIN(MAX(failures, 1), 16) - 1);
+
+    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &asked);
+    ms += ms / 5;
+    ms -= ms * (uint64_t)g_random_int_range(0, 100) / 300;
+    if (asked > 0 && limits->retry_ms > 0)
+        ms = MAX(ms, (uint64_t)MIN(asked, 60) * limits->retry_ms);
+    return (unsigned)MIN(ms, MAX_PAUSE_MS);
+}
+
 void
 net_curl_pause(CURL *curl, const NetLimits *limits, unsigned failures)
 {
-    curl_off_t asked = 0;
-    uint64_t ms = (uint64_t)limits->retry_ms << (MAX(failures, 1) - 1);
-
-    curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &asked);
-    if (asked > 0 && limits->retry_ms > 0)
-        ms = MAX(ms, (uint64_t)MIN(asked, 60) * limits->retry_ms);
-    poll(NULL, 0, (int)MIN(ms, MAX_PAUSE_MS)); /* a signal ends it early */
+    poll(NULL, 0, (int)net_curl_pause_ms(curl, limits, failures)); /* a signal ends it early */
 }

@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_REDIRECTS 8L
-
 /* Transfer: one file over any number of requests. */
 typedef struct {
     const char *url;
@@ -35,9 +33,7 @@ typedef struct {
     bool is_accepted; /* its status and headers were judged */
     bool is_not_modified;
     bool must_restart; /* its answer makes the bytes so far useless */
-    char *reply_etag;
-    char *content_range;
-    bool is_encoded;
+    NetHead head;
     GError *refusal; /* why a callback stopped the transfer for good */
 } Transfer;
 
@@ -47,8 +43,7 @@ transfer_clear(Transfer *transfer)
     curl_easy_cleanup(transfer->curl);
     g_clear_pointer(&transfer->memory, g_byte_array_unref);
     g_free(transfer->etag);
-    g_free(transfer->reply_etag);
-    g_free(transfer->content_range);
+    net_head_clear(&transfer->head);
     g_clear_error(&transfer->refusal);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Transfer, transfer_clear)
@@ -102,9 +97,9 @@ accept_part(Transfer *transfer)
 
     if (!transfer->has_asked_range)
         return refuse(transfer, BASE_ERROR_FAILED, "the server sent a part that was not asked for");
-    if (transfer->content_range == NULL ||
-        !net_parse_content_range(transfer->content_range, &first, &last, &total) || first != transfer->have ||
-        last != total - 1) {
+    if (transfer->head.content_range == NULL ||
+        !net_parse_content_range(transfer->head.content_range, &first, &last, &total) ||
+        first != transfer->have || last != total - 1) {
         transfer->must_restart = true; /* a server that lies about ranges: take the whole file instead */
         return false;
     }
@@ -138,13 +133,13 @@ accept_reply(Transfer *transfer)
     }
     if (status != 200 && status != 206)
         return refuse(transfer, BASE_ERROR_FAILED, "unexpected HTTP status %ld", status);
-    if (transfer->is_encoded)
+    if (transfer->head.is_encoded)
         return refuse(transfer, BASE_ERROR_FAILED,
                       "the server sent a Content-Encoding that was not asked for");
     if (!(status == 206 ? accept_part(transfer) : accept_whole(transfer)))
         return false;
     g_free(transfer->etag);
-    transfer->etag = g_steal_pointer(&transfer->reply_etag);
+    transfer->etag = g_steal_pointer(&transfer->head.etag);
     transfer->is_accepted = true;
     return true;
 }
@@ -175,25 +170,8 @@ on_body(char *data, size_t one, size_t count, void *context)
 static size_t
 on_header(char *line, size_t one, size_t count, void *context)
 {
-    Transfer *transfer = context;
-    size_t size = one * count;
-    char *value;
-
-    if (size >= 5 && memcmp(line, "HTTP/", 5) == 0) { /* a new answer, after a redirect */
-        g_clear_pointer(&transfer->reply_etag, g_free);
-        g_clear_pointer(&transfer->content_range, g_free);
-        transfer->is_encoded = false;
-    } else if ((value = net_curl_header_value(line, size, "ETag")) != NULL) {
-        net_curl_replace(&transfer->reply_etag, value);
-        if (*value != '"') /* weak: says nothing of bytes (RFC 9110, 8.8.3) */
-            g_clear_pointer(&transfer->reply_etag, g_free);
-    } else if ((value = net_curl_header_value(line, size, "Content-Range")) != NULL) {
-        net_curl_replace(&transfer->content_range, value);
-    } else if ((value = net_curl_header_value(line, size, "Content-Encoding")) != NULL) {
-        transfer->is_encoded = g_ascii_strcasecmp(value, "identity") != 0;
-        g_free(value);
-    }
-    return size;
+    net_head_read(&((Transfer *)context)->head, line, one * count);
+    return one * count;
 }
 
 static struct curl_slist *
@@ -222,13 +200,9 @@ static void
 set_options(Transfer *transfer, struct curl_slist *headers)
 {
     CURL *curl = transfer->curl;
-    bool is_secure = g_ascii_strncasecmp(transfer->url, "https:", 6) == 0;
 
     net_curl_set_common(curl, transfer->url, transfer->limits, transfer->message, headers);
-    curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, is_secure ? "https" : "http,https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(curl, CURLOPT_MAXREDIRS, MAX_REDIRECTS);
-    curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
+    net_curl_set_get(curl, transfer->url);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
@@ -242,9 +216,8 @@ request(Transfer *transfer)
     CURLcode code;
 
     transfer->has_asked_range = transfer->have > 0;
-    transfer->is_accepted = transfer->is_not_modified = transfer->must_restart = transfer->is_encoded = false;
-    g_clear_pointer(&transfer->reply_etag, g_free);
-    g_clear_pointer(&transfer->content_range, g_free);
+    transfer->is_accepted = transfer->is_not_modified = transfer->must_restart = false;
+    net_head_clear(&transfer->head);
     transfer->message[0] = '\0';
     headers = request_headers(transfer);
     set_options(transfer, headers);
@@ -256,34 +229,15 @@ request(Transfer *transfer)
     return code;
 }
 
-/* Why a request failed, as an error; transient ones are UNAVAILABLE. */
-static void
+static bool
 describe(Transfer *transfer, CURLcode code, GError **error)
 {
-    long status = 0;
-
-    curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (code == CURLE_HTTP_RETURNED_ERROR)
-        error_set_code(error,
-                       status == 404 || status == 410        ? BASE_ERROR_NOT_FOUND
-                       : net_curl_is_transient(code, status) ? BASE_ERROR_UNAVAILABLE
-                                                             : BASE_ERROR_FAILED,
-                       "%s: the server answers with HTTP status %ld", transfer->url, status);
-    else if (code == CURLE_UNSUPPORTED_PROTOCOL)
-        error_set(error, "%s: redirected to a protocol that is not allowed", transfer->url);
-    else if (code == CURLE_OK)
-        error_set_code(error, BASE_ERROR_UNAVAILABLE,
-                       "%s: the server stopped after %" G_GUINT64_FORMAT " bytes", transfer->url,
-                       transfer->have);
-    else if (code == CURLE_SSL_CACERT_BADFILE)
-        error_set(error, "%s: %s: not a file of certificates in PEM", transfer->url,
-                  transfer->limits->access != NULL && transfer->limits->access->ca_file != NULL
-                      ? transfer->limits->access->ca_file
-                      : "the system's authorities");
-    else
-        error_set_code(
-            error, net_curl_is_transient(code, status) ? BASE_ERROR_UNAVAILABLE : BASE_ERROR_FAILED, "%s: %s",
-            transfer->url, transfer->message[0] != '\0' ? transfer->message : curl_easy_strerror(code));
+    if (code == CURLE_OK)
+        return error_set_code(error, BASE_ERROR_UNAVAILABLE,
+                              "%s: the server stopped after %" G_GUINT64_FORMAT " bytes", transfer->url,
+                              transfer->have);
+    return net_curl_set_failure(transfer->curl, code, transfer->url, transfer->message, transfer->limits,
+                                error);
 }
 
 /* Requests until the file is complete. */
@@ -319,10 +273,8 @@ run(Transfer *transfer, GError **error)
         failures = transfer->have > best ? 0 : failures + 1;
         best = MAX(best, transfer->have);
         if ((code != CURLE_OK && !net_curl_is_transient(code, status)) ||
-            failures > transfer->limits->max_failures) {
-            describe(transfer, code, error);
-            return false;
-        }
+            failures > transfer->limits->max_failures)
+            return describe(transfer, code, error);
         net_curl_pause(transfer->curl, transfer->limits, failures);
     }
 }
