@@ -18,13 +18,20 @@ init_once(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
+void
+net_curl_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, init_once);
+}
+
 CURL *
 net_curl_new(void)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     CURL *curl;
 
-    pthread_once(&once, init_once);
+    net_curl_init();
     curl = curl_easy_init();
     g_assert(curl != NULL); /* fails for want of memory only */
     return curl;

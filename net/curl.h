@@ -8,6 +8,9 @@
 
 #define NET_CURL_BUFFER (512L << 10)
 
+/** net_curl_init: before any other call of libcurl, however often. */
+void net_curl_init(void);
+
 /** net_curl_new: a handle; never NULL. */
 CURL *net_curl_new(void);
 

@@ -71,6 +71,59 @@ typedef struct {
  */
 bool net_download(const NetDownload *download, const NetLimits *limits, GError **error);
 
+/* ---- pieces of one large file, over several connections, from several servers ---- */
+
+#define NET_RANGES_CONNECTIONS 4u
+#define NET_RANGES_MAX_CONNECTIONS 8u
+#define NET_RANGES_REQUEST_BYTES (4u << 20) /* pieces in a row are asked for together up to this size */
+
+/** NetPiece: bytes of the file that are judged as one by whoever wants them. */
+typedef struct {
+    uint64_t offset;
+    uint32_t size;   /* the caller has checked it: so much memory is taken for it */
+    unsigned number; /* the caller's own */
+    unsigned mirror; /* that @data came from */
+    uint8_t *data;   /* owned by whoever got the piece */
+} NetPiece;
+
+/**
+ * NetRanges: fetches pieces, in the order in which they are wanted, from the first mirror; from the next where that one
+ * cannot be reached, stalls, or sent wrong bytes. A mirror that gave a senseless answer or wrong bytes twice, or refuses, is not
+ * asked again for this file. Only answers that state exactly the range asked for count. No thread of its own: everything
+ * happens within net_ranges_wait(), and only what is wanted is held in memory: want less to slow it down.
+ */
+typedef struct NetRanges NetRanges;
+
+/**
+ * net_ranges_new:
+ * @urls: NULL-terminated; the file on each mirror, best first: as net_get() takes them
+ * @size: of the file, exactly
+ * @limits: borrowed
+ * @warnings: (element-type utf8) (nullable): gets a line for each mirror that is given up and each wrong piece
+ */
+NetRanges *net_ranges_new(const char *const *urls, uint64_t size, unsigned connections,
+                          const NetLimits *limits, GPtrArray *warnings);
+void net_ranges_free(NetRanges *ranges);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetRanges, net_ranges_free)
+
+/** net_ranges_want: fetch this piece too; pieces that follow one another without a gap share requests. */
+void net_ranges_want(NetRanges *ranges, unsigned number, uint64_t offset, uint32_t size);
+
+/**
+ * net_ranges_wait: until a piece is there, or net_ranges_wake() was called: then @out_piece->data is NULL.
+ * Errors: no mirror is left: what the first one said; BASE_ERROR_UNTRUSTED where its file is another one; _INTERRUPTED
+ */
+bool net_ranges_wait(NetRanges *ranges, NetPiece *out_piece, GError **error);
+
+/** net_ranges_wake: end a net_ranges_wait(), now or the next one; from any thread. */
+void net_ranges_wake(NetRanges *ranges);
+
+/** net_ranges_reject: a piece that net_ranges_wait() gave has wrong bytes: fetch it again. Takes @piece->data. */
+void net_ranges_reject(NetRanges *ranges, NetPiece *piece);
+
+/** net_ranges_is_whole_only: after a failure: a server was there that gives the file as a whole, but no ranges of it. */
+bool net_ranges_is_whole_only(const NetRanges *ranges);
+
 /** NetClient: sends requests one after the other, over one connection where that is possible. */
 typedef struct NetClient NetClient;
 
