@@ -73,6 +73,8 @@ route_read(const RouteFacts *facts, const AccessGrant *grant, const HttpRequest 
     reply_begin_file(reply, request, facts->worker->files, site, facts->path, facts->should_close);
     if (reply->file != NULL && reply->response.length > 0)
         facts->note->count = reply->file->count;
+    if (reply->response.status == 404 && web_redirect(facts, request, reply))
+        return;
     /* Who may upload it is told how much of it is there. */
     if (request->method == HTTP_HEAD && reply->response.status == 404 && site->config->may_push &&
         (grant->rights & ACCESS_PUSH) == ACCESS_PUSH && store_is_blob(facts->path))

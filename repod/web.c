@@ -303,9 +303,8 @@ list_sites(const RouteFacts *facts, const HttpRequest *request, Reply *reply)
     return true;
 }
 
-/* A browser that asked for "/images" would resolve the page's links against "/". */
-static bool
-redirect(const RouteFacts *facts, const HttpRequest *request, Reply *reply)
+bool
+web_redirect(const RouteFacts *facts, const HttpRequest *request, Reply *reply)
 {
     g_autofree char *path = g_strconcat(request->path, "/", NULL);
     g_autofree char *fields = g_strdup_printf("Location: /%s\r\n", path);
@@ -335,7 +334,7 @@ web_route_none(const RouteFacts *facts, const HttpRequest *request, Reply *reply
         return false;
     if (request->path[0] == '\0')
         return request->is_folder && list_sites(facts, request, reply);
-    return redirect(facts, request, reply);
+    return web_redirect(facts, request, reply);
 }
 
 static bool

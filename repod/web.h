@@ -8,7 +8,11 @@
 bool web_route_server(const RouteFacts *facts, const HttpRequest *request, Reply *reply,
                       Exchange *out_exchange);
 
-/** web_route_none: what is in no repository: the list at "/", and the way from "/images" to "/images/". */
+/** web_redirect: the way from "/images" to "/images/", since a browser would resolve the page's links against "/". Returns:
+ * whether that is what @request needs */
+bool web_redirect(const RouteFacts *facts, const HttpRequest *request, Reply *reply);
+
+/** web_route_none: what is in no repository: the list at "/", and web_redirect(). */
 bool web_route_none(const RouteFacts *facts, const HttpRequest *request, Reply *reply);
 
 /** web_route_site: the page and the API of @facts->site, for a GET or HEAD that it has admitted. */

@@ -3,7 +3,6 @@
 
 import contextlib
 import hashlib
-import json
 import math
 import os
 import re
