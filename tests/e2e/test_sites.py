@@ -2,11 +2,13 @@
 """Several repositories under one daemon, by path and by host name, public and private: each a world of its own."""
 
 import json
+import re
 import signal
+import subprocess
 
 import pytest
 
-from conftest import BIN, run
+from conftest import BIN, ROOT, run
 from push_helpers import blob_path
 from repod_helpers import Answer, Repod, request, wait_until
 from web_helpers import Publisher, ask, ask_json, parse_page
@@ -192,3 +194,13 @@ def test_sites_come_and_go_with_a_reload_and_nobody_is_dropped(server, published
             assert data
             received += len(data)
     big.unlink()
+
+
+def test_what_the_readme_says_about_serving_works_as_it_stands(home):
+    serving = (ROOT / "README.md").read_text().split("\n## Serving\n")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", serving, re.S)
+    assert len(blocks) == 2
+    (home / "work").mkdir()
+    done = subprocess.run(["bash", "-euxo", "pipefail", "-c", "\n".join(blocks)], cwd=home / "work", capture_output=True,
+                          text=True, env={"PATH": f"{BIN}:/usr/bin:/bin", "VIRT_DEPOT_HOME": str(home / "h")}, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr

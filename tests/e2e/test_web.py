@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -151,6 +152,20 @@ def test_every_value_of_the_page_is_in_the_api(server):
         (alone,) = [i for i in ask_json(server, f"/api/v1/images/{image['name']}") if i["arch"] == image["arch"]]
         assert alone.pop("revisions") == revisions and alone == image
     assert [r["revision"] for r in history[("debian-12", "x86_64")]] == [2, 1]
+
+
+def test_the_commands_of_the_page_work_as_they_stand(server, home):
+    """Pasted into a shell: with virt-depot, and with Debian's virt-builder, which asks nobody else here."""
+    page = parse_page(ask(server, "/", host=f"127.0.0.1:{server.ports[0]}").body)
+    depot, builder = [e.text for e in page.first("section", class_="use").all("pre")]
+    pull = next(e.text for e in page.all("pre") if e.text.startswith("virt-depot pull images/rocky-9 "))
+    (home / "gpg").mkdir(mode=0o700)
+    env = {"PATH": f"{BIN}:/usr/bin:/bin", "HOME": str(home), "VIRT_DEPOT_HOME": str(home / "depot"), "XDG_CONFIG_DIRS": str(home),
+           "VIRT_BUILDER_DIRS": str(home), "GNUPGHOME": str(home / "gpg"), "LC_ALL": "C.UTF-8"}
+    for script in (f"{depot}\n{pull}", builder):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=env, cwd=home, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert ("rocky-9" in done.stdout) and "secret-project" not in done.stdout
 
 
 def test_the_api_says_where_things_are_and_what_is_not_there(server):
