@@ -263,7 +263,15 @@ web_route_server(const RouteFacts *facts, const HttpRequest *request, Reply *rep
     return false;
 }
 
-/* (element-type ConfigSite) (transfer container) what a client that named this host may know of. */
+static int
+compare_sites(const void *a, const void *b)
+{
+    const ConfigSite *const *first = a, *const *second = b;
+
+    return strcmp((*first)->name, (*second)->name);
+}
+
+/* (element-type ConfigSite) (transfer container) sorted: what a client that named this host may know of. */
 static GPtrArray *
 public_sites(const Config *config, HttpText host)
 {
@@ -276,6 +284,7 @@ public_sites(const Config *config, HttpText host)
         if (site->is_public && config_find_site(config, host.at, host.length, site->prefix, &rest) == site)
             g_ptr_array_add(sites, site);
     }
+    g_ptr_array_sort(sites, compare_sites);
     return sites;
 }
 

@@ -32,7 +32,8 @@ class Browser:
         self.process = subprocess.Popen(
             ["bash", "-c", f'exec "$0" "$@" 3<&{ends[0]} 4>&{ends[1]}', PROGRAM, "--headless=new", "--no-sandbox",
              "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--disable-background-networking",
-             "--disable-component-update", "--no-first-run", "--remote-debugging-pipe", f"--user-data-dir={self.profile}",
+             "--disable-component-update", "--no-first-run", "--host-resolver-rules=MAP *.example.org 127.0.0.1",
+             "--remote-debugging-pipe", f"--user-data-dir={self.profile}",
              "about:blank"],
             pass_fds=ends, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True)

@@ -327,8 +327,26 @@ def test_a_command_is_copied_with_one_click(tab, url):
     tab.wait(f"{COPY}.textContent === 'Copy'")  # and again after two seconds
 
 
+def test_without_tls_a_command_is_copied_by_the_old_way(tab, url):
+    """To the browser, this host and https are safe places and others are not: they have no clipboard."""
+    tab.open(url.replace("127.0.0.1", "images.example.org"))
+    assert tab.run("navigator.clipboard === undefined")
+    tab.click("article button")
+    tab.wait(f"{COPY}.textContent === 'Copied'")
+    command = tab.run(COMMAND)
+    assert tab.run("getSelection().toString()") == command and tab.complaints == []
+    tab.open(url)
+    permit(tab, url, "granted")
+    assert tab.run("navigator.clipboard.readText()") == command
+
+
 def test_where_the_clipboard_is_denied_the_text_is_selected(tab, url):
-    """A page without TLS has no clipboard at all, and a user may have denied it: the old way of copying is left, or Ctrl+C."""
+    """A user may have denied it, or the browser the old way too: then the command is selected for Ctrl+C."""
+    permit(tab, url, "denied")
+    tab.open(url)
+    tab.click("article button")
+    tab.wait(f"{COPY}.textContent !== 'Copy'")
+    assert tab.run("getSelection().toString()") == tab.run(COMMAND)
     for deny in ("navigator.clipboard.writeText = () => Promise.reject(new DOMException('no', 'NotAllowedError'))",
                  "Object.defineProperty(navigator, 'clipboard', {value: undefined})"):
         for works in ("true", "false"):

@@ -74,6 +74,7 @@ def test_texts_of_an_index_stay_texts(browser, keys, tmp_path, texts):
         browser.type("#words", texts[0])
         browser.run("document.querySelectorAll('details').forEach((e) => { e.open = true; })")
         browser.run("document.querySelectorAll('article').forEach((e) => e.dispatchEvent(new Event('mouseover', {bubbles: true})))")
+        assert browser.run("document.getElementById('words').offsetWidth") >= 150  # however long a choice is
         # Nothing became markup: no element, attribute or address that our own page has not.
         tags = set(browser.run("[...document.querySelectorAll('body *')].map((e) => e.tagName)"))
         assert not tags & {"IMG", "SVG", "IFRAME", "BASE", "META", "STYLE", "B"}
