@@ -364,6 +364,9 @@ end_sending(Conn *conn)
         begin_ending(conn);
     else
         conn_begin_reading(conn);
+    /* A second request in one turn can have been sent after the turn began. */
+    if (conn->input_size > 0 || transport_has_pending(&conn->transport))
+        file_cache_look_again(conn->worker->files);
     return STEP_AGAIN;
 }
 

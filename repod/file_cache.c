@@ -16,6 +16,7 @@
 struct FileCache {
     OpenFile *places[N_PLACES];
     unsigned n_files;
+    uint64_t turn;
 };
 
 void
@@ -97,6 +98,17 @@ open_anew(const Site *site, const char *path, size_t length)
     return file;
 }
 
+/* is_current: whether @file is what @path means in this turn. */
+static bool
+is_current(const FileCache *cache, OpenFile *file, const Site *site, const char *path)
+{
+    if (file == NULL || file->site != site || strcmp(file->path, path) != 0 ||
+        (file->turn != cache->turn && !is_unchanged(file)))
+        return false;
+    file->turn = cache->turn;
+    return true;
+}
+
 static bool
 is_out_of_files(int code)
 {
@@ -109,7 +121,7 @@ file_cache_open(FileCache *cache, const Site *site, const char *path)
     const size_t length = strlen(path);
     OpenFile **place = find_place(cache, path, length), *file = *place;
 
-    if (file == NULL || file->site != site || strcmp(file->path, path) != 0 || !is_unchanged(file)) {
+    if (!is_current(cache, file, site, path)) {
         empty(cache, place);
         file = open_anew(site, path, length);
         if (file == NULL && is_out_of_files(errno) && cache->n_files > 0) {
@@ -118,11 +130,18 @@ file_cache_open(FileCache *cache, const Site *site, const char *path)
         }
         if (file == NULL)
             return NULL;
+        file->turn = cache->turn;
         *place = file;
         cache->n_files++;
     }
     file->n_users++;
     return file;
+}
+
+void
+file_cache_look_again(FileCache *cache)
+{
+    cache->turn++;
 }
 
 bool

@@ -361,6 +361,7 @@ worker_run(Worker *worker, GError **error)
     while (!worker->is_done) {
         if (event_base_loop(worker->base, EVLOOP_ONCE) < 0)
             return error_set(error, "the event loop failed");
+        file_cache_look_again(worker->files);
         set_timers(worker);
         finish_if_idle(worker);
     }

@@ -141,7 +141,7 @@ change_nothing(G_GNUC_UNUSED const Fixture *at)
 }
 
 static void
-whatever_is_done_to_a_name_shows_at_the_next_request(void **state)
+whatever_is_done_to_a_name_shows_at_the_next_look(void **state)
 {
     static const struct {
         const char *label;
@@ -164,6 +164,7 @@ whatever_is_done_to_a_name_shows_at_the_next_request(void **state)
         read_name(at, "index", text);
         assert_string_equal(text, "one");
         rows[i].change(at);
+        file_cache_look_again(at->cache);
         read_name(at, "index", text);
         if (strcmp(text, rows[i].expected) != 0 || (*text == '\0' && errno != rows[i].code))
             fail_msg("%s: '%s' (%s)", rows[i].label, text, g_strerror(errno));
@@ -237,7 +238,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whatever_is_done_to_a_name_shows_at_the_next_request),
+        cmocka_unit_test(whatever_is_done_to_a_name_shows_at_the_next_look),
         cmocka_unit_test_setup_teardown(a_file_that_stays_is_opened_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_forgotten_is_closed_when_nobody_uses_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_files_are_all_served_and_few_stay_open, set_up, tear_down),
