@@ -253,7 +253,8 @@ step_beginning(Conn *conn)
 static Step
 step_reading(Conn *conn)
 {
-    HttpRequest request;
+    static _Thread_local HttpRequest
+        request; /* 4 KiB that the hardened build would clear on a stack each time */
     HttpVerdict verdict = HTTP_PARTIAL;
 
     if (conn->input_size > 0)

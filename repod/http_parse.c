@@ -31,25 +31,29 @@ typedef enum {
     N_FIELDS,
 } Field;
 
-static const char *const field_names[N_FIELDS] = {
-    "host",
-    "content-length",
-    "transfer-encoding",
-    "expect",
-    "authorization",
-    "content-type",
-    "upload-complete",
-    "upload-length",
-    "upload-offset",
-    "if-match",
-    "range",
-    "if-range",
-    "if-none-match",
-    "if-modified-since",
-    "user-agent",
-    "forwarded",
-    "x-forwarded-for",
-    "via",
+#define NAME(text)                                                                                           \
+    {                                                                                                        \
+        text, sizeof text - 1                                                                                \
+    }
+static const HttpText field_names[N_FIELDS] = {
+    NAME("host"),
+    NAME("content-length"),
+    NAME("transfer-encoding"),
+    NAME("expect"),
+    NAME("authorization"),
+    NAME("content-type"),
+    NAME("upload-complete"),
+    NAME("upload-length"),
+    NAME("upload-offset"),
+    NAME("if-match"),
+    NAME("range"),
+    NAME("if-range"),
+    NAME("if-none-match"),
+    NAME("if-modified-since"),
+    NAME("user-agent"),
+    NAME("forwarded"),
+    NAME("x-forwarded-for"),
+    NAME("via"),
 };
 
 static const struct {
@@ -173,7 +177,8 @@ parse_field(HttpText line, Fields *fields)
         while (value.length > 0)
             fields->has_close |= http_text_is(trim(cut(&value, ',')), "close");
     for (Field f = 0; f < N_FIELDS; f++) {
-        if (!http_text_is(name, field_names[f]))
+        if (name.length != field_names[f].length ||
+            g_ascii_strncasecmp(name.at, field_names[f].at, name.length) != 0)
             continue;
         fields->value[f] = value;
         if (fields->count[f]++ > 0)

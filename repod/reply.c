@@ -140,7 +140,8 @@ static bool
 send_whole(Reply *reply, Transport *transport, TransportResult *out_result)
 {
     const Response *response = &reply->response;
-    char whole[RESPONSE_HEAD_MAX + WHOLE_BYTES];
+    /* Not on the stack, which the hardened build clears each time. */
+    static _Thread_local char whole[RESPONSE_HEAD_MAX + WHOLE_BYTES];
     size_t sent = 0;
 
     if (response->length == 0 || response->length > WHOLE_BYTES ||
