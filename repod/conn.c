@@ -11,7 +11,7 @@
 
 /* What one connection does before others get their turn: a millisecond's worth, so that hundreds of fast downloads do not keep
  * anybody waiting for long. */
-#define STEPS_PER_TURN 8
+#define STEPS_PER_TURN 16
 #define BYTES_PER_TURN (1024 * 1024)
 
 static void run(Conn *conn);
@@ -208,6 +208,7 @@ static void
 run(Conn *conn)
 {
     conn->turn_bytes = 0;
+    reply_begin_turn(&conn->reply);
     for (int i = 0; i < STEPS_PER_TURN && conn->turn_bytes < BYTES_PER_TURN; i++) {
         switch (conn_step(conn)) {
         case STEP_AGAIN:

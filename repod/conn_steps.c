@@ -389,7 +389,7 @@ step_sending(Conn *conn)
     case REPLY_WANT_READ:
         return STEP_WAIT_READ;
     case REPLY_WANT_WRITE:
-        return STEP_WAIT_WRITE;
+        return conn->pause_us > 0 ? STEP_PAUSE : STEP_WAIT_WRITE;
     case REPLY_COLD:
         conn_count(conn, COUNT_COLD_READS);
         conn->state = CONN_WARMING;

@@ -35,7 +35,7 @@ rewind_reply(Reply *reply)
     reply->memory = NULL;
     reply->is_out_of_files = false;
     reply->head_sent = 0;
-    reply->body_sent = reply->warm_until = 0;
+    reply->body_sent = reply->warm_until = reply->looked_until = 0;
 }
 
 void
@@ -157,14 +157,18 @@ send_whole(Reply *reply, Transport *transport, TransportResult *out_result)
 
 /* Once read by the pool, it counts as there: if memory is so short that it went again, waiting is no way out. */
 static bool
-is_cold(const Reply *reply)
+is_cold(Reply *reply)
 {
     const Response *response = &reply->response;
     const uint64_t left = response->length - reply->body_sent;
+    const size_t size = (size_t)MIN(left, REPLY_MAX_WINDOW);
 
-    return reply->file != NULL && left > 0 && reply->body_sent >= reply->warm_until &&
-           !cold_is_cached(reply->file->fd, response->offset + reply->body_sent,
-                           (size_t)MIN(left, REPLY_MAX_WINDOW));
+    if (reply->file == NULL || left == 0 || reply->body_sent < MAX(reply->warm_until, reply->looked_until))
+        return false;
+    if (!cold_is_cached(reply->file->fd, response->offset + reply->body_sent, size))
+        return true;
+    reply->looked_until = reply->body_sent + size;
+    return false;
 }
 
 void
@@ -222,8 +226,9 @@ reply_send(Reply *reply, Transport *transport, size_t window)
     case TRANSPORT_OK:
         break;
     }
-    return reply->head_sent == response->head_length && reply->body_sent == response->length ? REPLY_DONE
-                                                                                             : REPLY_MORE;
+    if (reply->head_sent == response->head_length && reply->body_sent == response->length)
+        return REPLY_DONE;
+    return transport->is_full ? REPLY_WANT_WRITE : REPLY_MORE;
 }
 
 void

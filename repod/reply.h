@@ -15,7 +15,8 @@ typedef struct {
     GBytes *memory;       /* the body instead of a file; NULL: none */
     size_t head_sent;
     uint64_t body_sent;
-    uint64_t warm_until; /* reply_warm() read the body up to here */
+    uint64_t warm_until;   /* reply_warm() read the body up to here */
+    uint64_t looked_until; /* in this turn of the loop the body was found in memory up to here */
 } Reply;
 
 /* The most that one call sends. */
@@ -45,6 +46,13 @@ void reply_begin_status(Reply *reply, int status);
 
 /** reply_begin_later: 429: ask again after so many seconds. */
 void reply_begin_later(Reply *reply, const HttpRequest *request, unsigned seconds, bool should_close);
+
+/** reply_begin_turn: others had their turn, and may have pushed out of memory what was there. */
+static inline void
+reply_begin_turn(Reply *reply)
+{
+    reply->looked_until = 0;
+}
 
 /** reply_send: one system call's worth: some of the head, or up to @window bytes of the body. */
 ReplyProgress reply_send(Reply *reply, Transport *transport, size_t window);

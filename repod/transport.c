@@ -60,6 +60,14 @@ transport_receive(Transport *transport, char *data, size_t size, size_t *out_siz
     return n == 0 ? TRANSPORT_CLOSED : result(n, TRANSPORT_WANT_READ, out_size);
 }
 
+/* sent: @n of @size bytes. */
+static TransportResult
+sent(Transport *transport, ssize_t n, size_t size, size_t *out_size)
+{
+    transport->is_full = n >= 0 && (size_t)n < size;
+    return result(n, TRANSPORT_WANT_WRITE, out_size);
+}
+
 bool
 transport_has_pending(const Transport *transport)
 {
@@ -138,8 +146,8 @@ transport_send(Transport *transport, const char *data, size_t size, bool has_mor
 {
     if (transport->tls != NULL)
         return send_tls(transport, data, size, has_more, out_size);
-    return result(send(transport->fd, data, size, MSG_NOSIGNAL | (has_more ? MSG_MORE : 0)),
-                  TRANSPORT_WANT_WRITE, out_size);
+    return sent(transport, send(transport->fd, data, size, MSG_NOSIGNAL | (has_more ? MSG_MORE : 0)), size,
+                out_size);
 }
 
 static TransportResult
@@ -181,7 +189,7 @@ transport_send_file(Transport *transport, int file, uint64_t offset, size_t size
     if (transport->tls != NULL)
         return send_file_tls(transport, file, offset, size, out_size);
     n = sendfile(transport->fd, file, &at, size);
-    return n == 0 ? TRANSPORT_FAILED : result(n, TRANSPORT_WANT_WRITE, out_size);
+    return n == 0 ? TRANSPORT_FAILED : sent(transport, n, size, out_size);
 }
 
 TransportResult

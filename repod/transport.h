@@ -10,6 +10,7 @@ typedef struct {
     TlsSession *tls;       /* NULL: plain */
     char *output;          /* TLS: accepted and not yet encrypted; NULL while there is nothing */
     size_t sent, accepted; /* of output */
+    bool is_full;          /* plain: the kernel took less than it was given last: it has no room now */
 } Transport;
 
 /** transport_init: takes @fd, which is non-blocking. @tls: (nullable) speak TLS. */
