@@ -208,6 +208,89 @@ bool disk_xz_decompress(int in_fd, const char *in_name, int out_fd, const char *
 /** disk_is_xz: whether the file starts with the .xz magic. */
 bool disk_is_xz(int fd);
 
+/* ---- deltas: an image from another one and what is new in it ---- */
+
+#define DISK_GRAIN_DIGEST_BYTES 16u /* of SHA-256: finds equal pieces; whether they are, the manifest says */
+#define DISK_GRAINS_MAX (8u << 20)  /* 32 GiB of data; 192 MiB of memory */
+#define DISK_DELTA_PIECE (4u << 20) /* raw bytes of new data that are packed together */
+#define DISK_DELTA_MAX_BYTES (1ull << 40)
+#define DISK_SHA512_BYTES 64u
+
+typedef struct {
+    uint32_t at; /* in units of DISK_GRAIN */
+    uint8_t digest[DISK_GRAIN_DIGEST_BYTES];
+} DiskGrain;
+
+/** DiskGrains: what is in each piece of DISK_GRAIN bytes of an image that is not all zero: all that is needed of the
+ * base to make a delta. */
+typedef struct {
+    uint64_t size;  /* bytes of the image */
+    GArray *grains; /* (element-type DiskGrain) by rising position */
+} DiskGrains;
+void disk_grains_free(DiskGrains *grains);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskGrains, disk_grains_free)
+
+/** disk_grains_read: of an open image. Errors: more data than DISK_GRAINS_MAX */
+DiskGrains *disk_grains_read(int fd, const char *name, GError **error);
+
+/** disk_grains_print: (transfer full) to keep; disk_grains_parse() takes nothing else. */
+GBytes *disk_grains_print(const DiskGrains *grains);
+DiskGrains *disk_grains_parse(GBytes *bytes, const char *name, GError **error);
+
+typedef enum { DISK_DELTA_ZERO, DISK_DELTA_COPY, DISK_DELTA_NEW } DiskDeltaKind;
+
+typedef struct {
+    uint64_t start, n; /* in the image, in units of DISK_GRAIN; runs follow one another without a gap */
+    uint64_t from;     /* COPY: where it is in the base; NEW: where among all new data */
+    DiskDeltaKind kind;
+} DiskDeltaRun;
+
+typedef struct {
+    uint64_t offset; /* in the delta's file */
+    uint32_t size;
+} DiskDeltaPiece;
+
+/** DiskDelta: where each piece of an image comes from. */
+typedef struct {
+    uint8_t base_sha512[DISK_SHA512_BYTES];  /* of the base's published file, which names it */
+    uint8_t image_sha512[DISK_SHA512_BYTES]; /* of the image's */
+    uint64_t base_size, raw_size;            /* bytes, unpacked */
+    GArray *runs;                            /* (element-type DiskDeltaRun) */
+    GArray *pieces;                          /* (element-type DiskDeltaPiece) */
+} DiskDelta;
+DiskDelta *disk_delta_new(void);
+void disk_delta_free(DiskDelta *delta);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskDelta, disk_delta_free)
+
+/**
+ * disk_delta_plan: compare an open image with @base. @new_bytes tells what the delta would have to carry before it is
+ * packed. Ctrl-C is an error.
+ */
+DiskDelta *disk_delta_plan(int fd, const char *name, const DiskGrains *base, uint64_t *out_new_bytes,
+                           GError **error);
+
+/**
+ * disk_delta_write: the delta's file from its plan, from the start of the empty file @out_fd; both digests must be set.
+ * The same input gives the same bytes on any number of cores.
+ * @fd: the image that was compared, unchanged
+ */
+bool disk_delta_write(DiskDelta *delta, int fd, const char *name, int out_fd, const char *out_name,
+                      unsigned threads, Progress *progress, uint64_t *out_size, char **out_sha512,
+                      GError **error);
+
+/**
+ * disk_delta_read: the head of a delta's file, whose digest the caller has compared. Nothing in it may reach beyond the
+ * base, the image or the file. Errors: UNTRUSTED
+ */
+DiskDelta *disk_delta_read(int fd, const char *name, GError **error);
+
+/**
+ * disk_delta_apply: make the image in the empty file @out_fd: reflinked or copied from @base_fd where the delta says so,
+ * which should be the base, of @delta->base_size bytes. Whether the result is right, only the manifest can tell.
+ */
+bool disk_delta_apply(const DiskDelta *delta, int fd, const char *name, int base_fd, const char *base_name,
+                      int out_fd, const char *out_name, unsigned threads, Progress *progress, GError **error);
+
 typedef enum { DISK_COPY_REFLINK, DISK_COPY_SPARSE } DiskCopyKind;
 
 /** disk_can_reflink: whether a file in folder @from can be cloned into folder @to (tried, not guessed). */
