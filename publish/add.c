@@ -24,6 +24,8 @@ publish_item_new(const char *name, const char *path)
     item->image = PUBLISH_IMAGE_NONE;
     item->previous_fd = -1;
     item->upload = STORE_UPLOAD_NONE;
+    item->deltas = g_ptr_array_new_with_free_func((GDestroyNotify)publish_delta_free);
+    item->delta_notes = g_ptr_array_new_with_free_func(g_free);
     return item;
 }
 
@@ -46,6 +48,10 @@ publish_item_free(PublishItem *item)
     guest_info_free(item->guest);
     store_upload_clear(&item->upload);
     disk_xz_result_clear(&item->result);
+    g_clear_pointer(&item->bases, g_ptr_array_unref);
+    g_ptr_array_unref(item->deltas);
+    g_ptr_array_unref(item->delta_notes);
+    g_clear_pointer(&item->grains, g_bytes_unref);
     g_clear_error(&item->error);
     g_free(item);
 }
@@ -227,6 +233,7 @@ publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GEr
         PublishItem *item = item_at(add, i);
         PublishFile file = published_file(item);
         g_autoptr(GError) local = NULL;
+        const IndexEntry *old;
         IndexEntry *entry;
 
         if (item->error != NULL)
@@ -238,8 +245,9 @@ publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GEr
             index_entry_free(entry);
             continue;
         }
-        if (!find_previous(item, add->repo->store, publish_entry_lookup(index, entry->name, entry->arch),
-                           &local))
+        old = publish_entry_lookup(index, entry->name, entry->arch);
+        item->bases = publish_delta_bases(old, add->max_deltas);
+        if (!find_previous(item, add->repo->store, old, &local))
             g_ptr_array_add(notes, g_strdup_printf("%s: the revision before cannot be reused: %s", item->name,
                                                    local->message));
         item->entry = entry;
@@ -273,6 +281,28 @@ compress(const PublishAdd *add, PublishItem *item, GError **error)
            publish_image_check_unchanged(&item->image, error);
 }
 
+/* Nothing is new in an image that is published again as it was. */
+static bool
+make_deltas(const PublishAdd *add, PublishItem *item, GError **error)
+{
+    const PublishBase *last = item->bases->len > 0 ? g_ptr_array_index(item->bases, 0) : NULL;
+    const PublishDeltaJob job = {
+        .store = add->repo->store,
+        .name = item->name,
+        .fd = item->image.fd,
+        .path = item->image.path,
+        .sha512 = item->result.sha512,
+        .compressed_size = item->result.compressed_size,
+        .bases = item->bases,
+        .threads = add->threads,
+    };
+
+    if (add->max_deltas == 0 || (last != NULL && g_str_equal(last->sha512, item->result.sha512)))
+        return true;
+    return publish_delta_make(&job, item->deltas, item->delta_notes, &item->grains, error) &&
+           publish_image_check_unchanged(&item->image, error);
+}
+
 bool
 publish_add_compress(PublishAdd *add, GError **error)
 {
@@ -281,7 +311,7 @@ publish_add_compress(PublishAdd *add, GError **error)
 
         if (item->error != NULL)
             continue;
-        if (!compress(add, item, &item->error))
+        if (!compress(add, item, &item->error) || !make_deltas(add, item, &item->error))
             store_upload_clear(&item->upload);
         close_image(item);
         if (!interrupt_check(error))
@@ -341,23 +371,44 @@ store_sbom(const PublishAdd *add, const PublishItem *item, const IndexEntry *old
 }
 
 static bool
+store_deltas(const PublishAdd *add, PublishItem *item, PublishDeltaField *out_fields, GError **error)
+{
+    for (guint i = 0; i < item->deltas->len; i++) {
+        PublishDelta *delta = g_ptr_array_index(item->deltas, i);
+
+        if (!publish_delta_store(add->repo->store, delta, error))
+            return false;
+        out_fields[i] = (PublishDeltaField){
+            .revision = delta->revision,
+            .base_sha512 = delta->base_sha512,
+            .blob = {.path = delta->path, .size = delta->size},
+        };
+    }
+    return item->grains == NULL ||
+           publish_delta_keep(add->repo->store, item->result.sha512, item->grains, error);
+}
+
+static bool
 finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
 {
     const char *arch = publish_entry_arch(&item->wish, item->guest, error);
     const IndexEntry *old = arch != NULL ? publish_entry_lookup(index, item->name, arch) : NULL;
     g_autofree char *path = NULL;
     g_auto(PublishBlob) manifest = {0}, packages = {0};
+    PublishDeltaField deltas[PUBLISH_MAX_DELTAS];
     PublishFile file = published_file(item);
     IndexEntry *entry;
 
     if (arch == NULL ||
         !store_upload_finish(add->repo->store, &item->upload, item->result.sha512, &path, error) ||
         !store_manifest(add->repo->store, item->result.manifest, &manifest, error) ||
-        !store_sbom(add, item, old, arch, &packages, error))
+        !store_sbom(add, item, old, arch, &packages, error) || !store_deltas(add, item, deltas, error))
         return false;
     file.file = path;
     file.manifest = &manifest;
     file.packages = packages.path != NULL ? &packages : NULL;
+    file.deltas = deltas;
+    file.n_deltas = item->deltas->len;
     entry = new_entry(add, item, index, &file, error);
     if (entry == NULL)
         return false;
@@ -385,7 +436,8 @@ publish_add_finish(PublishAdd *add, Index **out_index, GError **error)
         }
     }
     if (!publish_entry_check_room(index, error) ||
-        !publish_repo_write(add->repo, index, add->valid_days, error))
+        !publish_repo_write(add->repo, index, add->valid_days, error) ||
+        !publish_delta_forget(add->repo->store, index, error))
         return false;
     *out_index = g_steal_pointer(&index);
     return true;

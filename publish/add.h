@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "publish/delta.h"
 #include "publish/entry.h"
 #include "publish/image.h"
 #include "publish/repo.h"
@@ -22,6 +23,10 @@ typedef struct {
     Fd previous_fd;
     StoreUpload upload;
     DiskXzResult result;
+    GPtrArray *bases;        /* (element-type PublishBase) (nullable) */
+    GPtrArray *deltas;       /* (element-type PublishDelta) */
+    GPtrArray *delta_notes;  /* (element-type utf8) why there is none from a base */
+    GBytes *grains;          /* (nullable) to keep for the next revision */
     const IndexEntry *entry; /* (nullable) in the index that was written last; borrowed from it */
     GError *error;
     bool is_told; /* whoever reports has reported @error */
@@ -44,6 +49,7 @@ typedef struct {
     GuestAccel accel;
     unsigned threads;
     unsigned valid_days;
+    unsigned max_deltas; /* from how many revisions back */
     bool want_sbom;
     bool keep_going; /* publish what can be, whatever happens to the rest */
 } PublishAdd;

@@ -6,6 +6,23 @@
 
 #include <stdio.h>
 
+static Json *
+deltas_to_json(const PublishItem *item)
+{
+    Json *json = json_new_array();
+
+    for (guint i = 0; i < item->deltas->len; i++) {
+        const PublishDelta *delta = g_ptr_array_index(item->deltas, i);
+        Json *object = json_new_object();
+
+        json_set_number(object, "from_revision", (int64_t)MIN(delta->revision, G_MAXINT64));
+        json_set_count(object, "size", delta->size);
+        json_set_text(object, "file", delta->path);
+        json_append(json, object);
+    }
+    return json;
+}
+
 static void
 put_entry(Json *json, const PublishItem *item, bool is_dry_run)
 {
@@ -14,6 +31,7 @@ put_entry(Json *json, const PublishItem *item, bool is_dry_run)
         json_set_text(json, "file", NULL); /* named by a digest that is not known yet */
     } else {
         json_set_number(json, "reused_bytes", (int64_t)item->result.reused_bytes);
+        json_set(json, "deltas", deltas_to_json(item));
     }
 }
 
@@ -84,6 +102,21 @@ print_line(const PublishItem *item, const Index *index, bool is_dry_run)
         cli_note("%s: %s in blocks as in the revision before were not compressed again", entry->name, reused);
 }
 
+static void
+print_deltas(const PublishItem *item)
+{
+    for (guint i = 0; i < item->deltas->len; i++) {
+        const PublishDelta *delta = g_ptr_array_index(item->deltas, i);
+        g_autofree char *size = cli_format_size(delta->size);
+
+        cli_note("%s: delta from revision %" G_GUINT64_FORMAT ": %s, %" G_GUINT64_FORMAT
+                 " %% of the whole download",
+                 item->name, delta->revision, size, delta->size * 100 / MAX(item->result.compressed_size, 1));
+    }
+    for (guint i = 0; i < item->delta_notes->len; i++)
+        cli_note("%s", (const char *)g_ptr_array_index(item->delta_notes, i));
+}
+
 void
 add_print(const PublishAdd *add, const Index *index, bool is_dry_run, bool is_json)
 {
@@ -94,7 +127,9 @@ add_print(const PublishAdd *add, const Index *index, bool is_dry_run, bool is_js
     for (guint i = 0; i < add->items->len; i++) {
         const PublishItem *item = g_ptr_array_index(add->items, i);
 
-        if (item->error == NULL)
-            print_line(item, index, is_dry_run);
+        if (item->error != NULL)
+            continue;
+        print_line(item, index, is_dry_run);
+        print_deltas(item);
     }
 }

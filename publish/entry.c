@@ -2,10 +2,13 @@
 /* Deciding what an index says about a published image. */
 #include "publish/entry.h"
 
+#include "base/digest.h"
+
 #include <string.h>
 
 #define REFERENCE_PREFIX "blobs/sha512/"
 #define SIZE_SUFFIX "_size"
+#define BASE_SUFFIX "_base"
 
 static bool
 is_same_image(const IndexEntry *entry, const char *name, const char *arch)
@@ -105,15 +108,17 @@ drop_references(IndexEntry *entry)
 {
     for (guint i = entry->extensions->len; i-- > 0;) {
         const IndexField *field = g_ptr_array_index(entry->extensions, i);
-        g_autofree char *key = NULL, *size_key = NULL;
+        g_autofree char *key = NULL, *size_key = NULL, *base_key = NULL;
 
         if (field->subkey != NULL || !g_str_has_prefix(field->value, REFERENCE_PREFIX))
             continue;
         key = g_strdup(field->key);
         size_key = g_strconcat(key, SIZE_SUFFIX, NULL);
+        base_key = g_strconcat(key, BASE_SUFFIX, NULL);
         index_entry_set_extension(entry, key, NULL);
         index_entry_set_extension(entry, size_key, NULL);
-        i = entry->extensions->len; /* two fields are gone: start again */
+        index_entry_set_extension(entry, base_key, NULL);
+        i = entry->extensions->len; /* fields are gone: start again */
     }
 }
 
@@ -128,6 +133,29 @@ set_reference(IndexEntry *entry, const char *key, const PublishBlob *blob)
     size = g_strdup_printf("%" G_GUINT64_FORMAT, blob->size);
     index_entry_set_extension(entry, key, blob->path);
     index_entry_set_extension(entry, size_key, size);
+}
+
+static void
+set_delta(IndexEntry *entry, const PublishDeltaField *delta)
+{
+    g_autofree char *key = g_strdup_printf(PUBLISH_DELTA "%" G_GUINT64_FORMAT, delta->revision);
+    g_autofree char *base_key = g_strconcat(key, BASE_SUFFIX, NULL);
+
+    set_reference(entry, key, &delta->blob);
+    index_entry_set_extension(entry, base_key, delta->base_sha512);
+}
+
+bool
+publish_entry_parse_delta_base(const IndexField *field, uint64_t *out_revision)
+{
+    g_autofree char *number = NULL;
+
+    if (field->subkey != NULL || !g_str_has_prefix(field->key, PUBLISH_DELTA) ||
+        !g_str_has_suffix(field->key, BASE_SUFFIX) || !digest_is_hex(DIGEST_SHA512, field->value))
+        return false;
+    number = g_strndup(field->key + strlen(PUBLISH_DELTA),
+                       strlen(field->key) - strlen(PUBLISH_DELTA) - strlen(BASE_SUFFIX));
+    return g_ascii_string_to_unsigned(number, 10, 1, G_MAXUINT64, out_revision, NULL);
 }
 
 static void
@@ -160,6 +188,8 @@ describe_file(IndexEntry *entry, const PublishFile *file)
         drop_references(entry);
     set_reference(entry, PUBLISH_MANIFEST, file->manifest);
     set_reference(entry, PUBLISH_PACKAGES, file->packages);
+    for (unsigned i = 0; i < file->n_deltas; i++)
+        set_delta(entry, &file->deltas[i]);
     set_text(&entry->file, file->file, NULL);
     set_text(&entry->sha512, file->sha512, NULL);
     g_clear_pointer(&entry->sha256, g_free);

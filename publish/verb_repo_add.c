@@ -21,7 +21,7 @@ static char *option_name, *option_title, *option_osinfo, *option_arch, *option_n
 static char *option_expand, *option_lvexpand, *option_accel, *option_format;
 static char *option_os, *option_os_version, *option_root, *option_root_fs, *option_firmware;
 static gint64 option_revision;
-static int option_threads, option_valid_days = (int)PUBLISH_VALID_DAYS;
+static int option_threads, option_valid_days = (int)PUBLISH_VALID_DAYS, option_deltas = (int)PUBLISH_DELTAS;
 static gboolean option_hidden, option_no_inspect, option_no_sbom, option_keep_going, option_json,
     option_dry_run;
 
@@ -53,6 +53,8 @@ static const GOptionEntry OPTIONS[] = {
     {"threads", 0, 0, G_OPTION_ARG_INT, &option_threads, "Threads that compress (default: one per CPU)", "N"},
     {"valid-days", 0, 0, G_OPTION_ARG_INT, &option_valid_days, "How long the signature holds (default: 14)",
      "DAYS"},
+    {"deltas", 0, 0, G_OPTION_ARG_INT, &option_deltas,
+     "Publish deltas from so many revisions before (default: 3; 0: none)", "N"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Check everything and publish nothing", NULL},
     G_OPTION_ENTRY_NULL,
@@ -149,6 +151,9 @@ check_options(Job *job, GError **error)
     if (option_threads < 0 || option_threads > MAX_THREADS)
         return error_set_code(error, BASE_ERROR_USAGE, "--threads: a number from 1 to %d is expected",
                               MAX_THREADS);
+    if (option_deltas < 0 || option_deltas > (int)PUBLISH_MAX_DELTAS)
+        return error_set_code(error, BASE_ERROR_USAGE, "--deltas: a number from 0 to %u is expected",
+                              PUBLISH_MAX_DELTAS);
     return check_lines(error) &&
            guest_accel_parse(option_accel != NULL ? option_accel : "auto", &job->add.accel, error) &&
            (option_format == NULL || publish_input_parse(option_format, &job->add.input, error)) &&
@@ -160,6 +165,7 @@ read_options(Job *job)
 {
     job->add.threads = option_threads != 0 ? (unsigned)option_threads : pool_default_threads();
     job->add.valid_days = (unsigned)option_valid_days;
+    job->add.max_deltas = (unsigned)option_deltas;
     job->add.want_sbom = !option_no_sbom;
     job->add.keep_going = option_keep_going;
     job->wish = (PublishWish){.title = option_title,

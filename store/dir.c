@@ -218,6 +218,23 @@ store_write_private(Store *store, const char *name, const void *data, size_t siz
 }
 
 bool
+store_sweep_private(Store *store, const char *prefix, GHashTable *keep, GError **error)
+{
+    g_autofree char *folder = store_path(store, STORE_PRIVATE);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *name;
+
+    g_assert(store->lock >= 0);
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+
+        if (g_str_has_prefix(name, prefix) && !g_hash_table_contains(keep, name) && !file_remove(path, error))
+            return false;
+    }
+    return true;
+}
+
+bool
 store_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error)
 {
     g_auto(Fd) fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);

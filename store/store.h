@@ -193,3 +193,7 @@ GBytes *store_read_private(Store *store, const char *name, size_t max_bytes, GEr
 
 /** store_write_private: replace it. The lock must be held. */
 bool store_write_private(Store *store, const char *name, const void *data, size_t size, GError **error);
+
+/** store_sweep_private: remove the publisher's notes whose names start with @prefix and are not in the set @keep. The lock
+ * must be held. */
+bool store_sweep_private(Store *store, const char *prefix, GHashTable *keep, GError **error);
