@@ -5,7 +5,7 @@
 #include "base/pool.h"
 #include "disk/delta.h"
 #include "disk/sparse.h"
-#include "disk/zstd_wall.h"
+#include "disk/zstd.h"
 
 #include <errno.h>
 #include <string.h>

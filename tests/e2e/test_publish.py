@@ -298,6 +298,48 @@ def test_a_damaged_revision_before_only_costs_time(repo, depot, home, damage):
     assert repo.content("a") == image.read_bytes()
 
 
+def deltas_of(told):
+    return {delta["from_revision"]: delta["size"] for delta in told["deltas"]}
+
+
+def test_deltas_from_the_last_revisions_are_published(repo, depot, home):
+    image = make_image(home / "a.raw", 4 << 20, BLOCK)
+    told = [json.loads(add(depot, repo.folder, image, "a", "--json").stdout)]
+    for number in range(4):
+        with open(image, "r+b") as file:
+            file.seek(number << 20)
+            file.write(os.urandom(100 << 10))
+        told.append(json.loads(add(depot, repo.folder, image, "a", "--json").stdout))
+    assert [sorted(deltas_of(one)) for one in told] == [[], [1], [1, 2], [1, 2, 3], [2, 3, 4]]
+    assert all(100 << 10 < size < 400 << 10 for one in told for size in deltas_of(one).values())
+    fields = repo.check()["a"]
+    for delta in told[4]["deltas"]:
+        revision = delta["from_revision"]
+        assert fields[f"x_delta_{revision}"] == delta["file"] and int(fields[f"x_delta_{revision}_size"]) == delta["size"]
+        assert fields[f"x_delta_{revision}_base"] == told[revision - 1]["sha512"]
+        assert (repo.folder / delta["file"]).stat().st_size == delta["size"]
+    # Only what the next revision can need is kept, and where it is lost the base is unpacked again.
+    kept = sorted(path.name for path in (repo.folder / ".virt-depot").glob("grains-*"))
+    assert kept == sorted(f"grains-{one['sha512'][:32]}" for one in told[1:])
+    for name in kept:
+        (repo.folder / ".virt-depot" / name).unlink()
+    with open(image, "r+b") as file:
+        file.write(b"changed")
+    assert sorted(deltas_of(json.loads(add(depot, repo.folder, image, "a", "--json").stdout))) == [3, 4, 5]
+    again = json.loads(add(depot, repo.folder, image, "a", "--json").stdout)
+    assert again["revision"] == 6 and not again["deltas"]
+    assert "x_delta_5" in repo.check()["a"]  # the same content keeps its deltas
+
+
+def test_a_delta_that_would_not_pay_is_not_made_and_said_so(repo, depot, home):
+    add(depot, repo.folder, make_image(home / "a.raw", 1 << 20, seed=1), "a")
+    done = add(depot, repo.folder, make_image(home / "a.raw", 1 << 20, seed=2), "a")
+    assert "a: no delta from revision 1: 100 % of the data is in no 4 KiB piece of that revision" in done.stderr
+    assert not [field for field in repo.check()["a"] if field.startswith("x_delta")]
+    done = json.loads(add(depot, repo.folder, make_image(home / "a.raw", 1 << 20, seed=2), "b", "--deltas", "0", "--json").stdout)
+    assert not done["deltas"]
+
+
 def test_options_state_what_nobody_looked_for(repo, depot, home):
     image = make_image(home / "a.raw")
     options = {"--os": "debian", "--os-version": "12", "--root": "/dev/sda2", "--root-fs": "xfs", "--firmware": "uefi"}

@@ -13,7 +13,6 @@ WALLS = {
     "jansson.h": ["base/json.c"],
     "curl/": ["net/curl.h"],
     "lzma.h": ["disk/xz.h"],
-    "zstd.h": ["disk/zstd_wall.c"],
     "zstd.h": ["disk/zstd.c"],
     "gpgme.h": ["sign/gpg.c", "sign/gpg_context.h", "sign/gpg_edit.c"],
     "seccomp.h": ["fetch/sandbox.c"],

@@ -2,7 +2,7 @@
 /* Deltas: the image comes back from its base, whatever moved; what is damaged is refused before it reaches anything. */
 #include "base/fd.h"
 #include "disk/delta.h"
-#include "disk/zstd_wall.h"
+#include "disk/zstd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What an index says about a published image: wishes over findings over the entry before. */
+#include "publish/delta.h"
 #include "publish/entry.h"
 
 #include <setjmp.h>
@@ -230,6 +231,40 @@ more_images_than_stock_clients_can_read_have_no_room(void **state G_GNUC_UNUSED)
     assert_non_null(strstr(error->message, "2401 images, and stock virt-builder cannot read more than 2400"));
 }
 
+static void
+deltas_belong_to_one_content(void **state G_GNUC_UNUSED)
+{
+    const PublishWish wish = {.name = "a", .arch = "x86_64"};
+    const PublishDeltaField delta = {
+        .revision = 7, .base_sha512 = SHA_A, .blob = {.path = (char *)"blobs/sha512/cc/c", .size = 5}};
+    g_autoptr(Index) index = index_new();
+    const IndexEntry *entry = add(index, &wish, NULL, SHA_A);
+    g_autoptr(GPtrArray) none = publish_delta_bases(NULL, 3), first = publish_delta_bases(entry, 3),
+                         both = NULL, one = NULL;
+    PublishFile file = file_with(SHA_B);
+    IndexEntry *next;
+
+    assert_int_equal(none->len, 0);
+    assert_int_equal(first->len, 1);
+    file.deltas = &delta;
+    file.n_deltas = 1;
+    next = publish_entry_new(index, &wish, NULL, &file, NULL);
+    assert_string_equal(index_entry_extension(next, "x_delta_7"), "blobs/sha512/cc/c");
+    assert_string_equal(index_entry_extension(next, "x_delta_7_size"), "5");
+    assert_string_equal(index_entry_extension(next, "x_delta_7_base"), SHA_A);
+    publish_entry_put(index, next);
+    both = publish_delta_bases(next, 3);
+    one = publish_delta_bases(next, 1);
+    assert_int_equal(both->len, 2);
+    assert_int_equal(((PublishBase *)g_ptr_array_index(both, 0))->revision, 7);
+    assert_string_equal(((PublishBase *)g_ptr_array_index(both, 1))->sha512, SHA_B);
+    assert_int_equal(one->len, 1);
+    entry = add(index, &wish, NULL, SHA_A); /* other content: the deltas go, with all that says of them */
+    assert_null(index_entry_extension(entry, "x_delta_7"));
+    assert_null(index_entry_extension(entry, "x_delta_7_size"));
+    assert_null(index_entry_extension(entry, "x_delta_7_base"));
+}
+
 int
 main(void)
 {
@@ -241,6 +276,7 @@ main(void)
         cmocka_unit_test(what_was_found_goes_into_extension_fields),
         cmocka_unit_test(blobs_of_other_content_are_not_referred_to),
         cmocka_unit_test(more_images_than_stock_clients_can_read_have_no_room),
+        cmocka_unit_test(deltas_belong_to_one_content),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

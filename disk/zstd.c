@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "disk/zstd_wall.h"
+#include "disk/zstd.h"
 
 #include <zstd.h>
 
