@@ -288,6 +288,18 @@ def many_requests(server):
         assert [Answer(stream).status for _ in range(3)] == [200, 200, 429]
 
 
+def many_files(server):
+    """Forty connections are fewer than 48, which is three quarters of 64; with a file each they take more than there are."""
+    clients = [server.connect(receive_buffer=4096) for _ in range(40)]
+    for number, client in enumerate(clients):
+        os.link(server.conf.parent / "root/big", server.conf.parent / f"root/big{number}")
+        client.sendall(request(f"/big{number}"))
+    assert b"503" in {client.recv(16).split()[1] for client in clients}
+    for client in clients:
+        client.close()
+    wait_until(lambda: ask(server, "/file").status == 200)
+
+
 def fast_reader(server):
     with server.connect() as client:
         client.sendall(request("/big"))
@@ -371,6 +383,7 @@ LIMITS = [
     ("connections", full_server, ["max-connections=3"], ""),
     ("client-connections", many_connections, ["max-client-connections=3"], ""),
     ("client-requests", many_requests, ["client-requests=1", "client-burst=2"], ""),
+    ("open-files", many_files, ["client-requests=0"], ""),
     ("client-bytes", fast_reader, ["client-bytes=64K"], ""),
     ("head-timeout", slow_head, ["head-timeout=1s"], ""),
     ("write-timeout", no_reader, ["write-timeout=1s"], ""),
@@ -395,9 +408,10 @@ def test_a_limit_that_bites_is_counted(work, limit, bite, keys, site):
         keys = [*keys, "tls-listen=127.0.0.1:0", f"tls-certificate={work}/tls/server.pem", f"tls-key={work}/tls/server.key"]
     (work / "target").mkdir()
     sites = f"[repository all]\ndir={work}/{'target' if site else 'root'}\n{site}"
-    with serving(work, f"state={work}", *keys, sites=sites, listen=listen) as server:
+    with serving(work, f"state={work}", *keys, sites=sites, listen=listen, max_files=64 if bite is many_files else None) as server:
         server.token = lambda *words: run(BIN / "virt-depot", "token", "create", "--state", work, *words).stdout.strip()
         before = metrics(server)
+        assert {dict(labels)["limit"] for name, labels in before if name == "repod_limit_hits_total"} == {row[0] for row in LIMITS}
         bite(server)
         wait_until(lambda: hits(server, limit) > 0)
         after = metrics(server)
