@@ -102,7 +102,7 @@ disk_delta_read(int fd, const char *name, GError **error)
 {
     g_autoptr(DiskDelta) delta = disk_delta_new();
     uint64_t file_size;
-    Sizes sizes;
+    Sizes sizes = {0};
 
     if (!fd_size(fd, name, &file_size, error) || !read_header(fd, name, file_size, delta, &sizes, error) ||
         !read_map(fd, name, &sizes, delta, error) || !read_table(fd, name, file_size, &sizes, delta, error))

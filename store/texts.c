@@ -38,8 +38,10 @@ parse_line(const char *at, size_t left, const char *name, size_t *out_size)
     const size_t length = strlen(name);
     guint64 size;
 
-    if (line == NULL || strncmp(line, name, length) != 0 || line[length] != ' ' ||
-        !g_ascii_isdigit(line[length + 1]) || (line[length + 1] == '0' && line[length + 2] != '\0') ||
+    /* A NUL would end the number, but not the line. */
+    if (line == NULL || strlen(line) != (size_t)(end - at) || strncmp(line, name, length) != 0 ||
+        line[length] != ' ' || !g_ascii_isdigit(line[length + 1]) ||
+        (line[length + 1] == '0' && line[length + 2] != '\0') ||
         !g_ascii_string_to_unsigned(line + length + 1, 10, 0, STORE_MAX_PUSH, &size, NULL))
         return 0;
     *out_size = (size_t)size;
