@@ -95,7 +95,8 @@ class Browser:
     def set_media(self, scheme):
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def set_width(self, width, height=900):
+    def set_width(self, width, height=6000):
+        """So high that all of a page is in sight, and laid out; a user's window would be 900."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
 
     def set_script(self, is_on):
@@ -145,8 +146,9 @@ class Browser:
         return base64.b64decode(self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)["data"])
 
     def screenshot(self, path):
-        """The whole page, up to 6000 pixels of it, as a file; returns a quarter of its size as a Picture."""
-        size = self.run("({width: document.documentElement.scrollWidth, height: document.documentElement.scrollHeight})")
+        """The whole page, as far as it is in sight, as a file; returns a quarter of its size as a Picture."""
+        self._capture({"width": 1, "height": 1}, 1)  # a frame: what came into sight is laid out by now
+        size = self.run("({width: document.documentElement.scrollWidth, height: document.body.offsetHeight})")
         with open(path, "wb") as file:
             file.write(self._capture(size, 1))
         return Picture(self._capture(size, 0.25))
