@@ -297,7 +297,8 @@ response_head(const ResponseHead *head, time_t now, Response *out)
     begin(out, head->status, now, head->should_close);
     append(out, "Cache-Control: ", head->cache_control != NULL ? head->cache_control : "no-store", "\r\n",
            head->fields, NULL);
-    if (head->status != 204) /* RFC 9110, 8.6 */
+    /* RFC 9110, 8.6 and 15.4.5; there are clients that wait for a body when they see its length. */
+    if (head->status != 204 && head->status != 304)
         append_content(out, head->content_type, head->length);
     append(out, "\r\n", NULL);
     out->length = head->is_head ? 0 : head->length;

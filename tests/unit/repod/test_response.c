@@ -131,12 +131,18 @@ says_which_part_it_sends(void **state)
 static void
 sends_no_body_fields_with_304(void **state)
 {
+    static const ResponseHead page = {
+        .status = 304, .content_type = "text/html", .length = 5, .is_head = true};
     Response response;
 
     (void)state;
     answer("GET", "index", "If-None-Match: *\r\n", 1000, &response);
     assert_null(strstr(response.head, "Content-Length"));
     assert_non_null(strstr(response.head, "\r\nETag: " ETAG "\r\n"));
+    assert_true(g_str_has_suffix(response.head, "\r\n\r\n"));
+    response_head(&page, 1000, &response);
+    response.head[response.head_length] = '\0';
+    assert_null(strstr(response.head, "Content-"));
     assert_true(g_str_has_suffix(response.head, "\r\n\r\n"));
 }
 
