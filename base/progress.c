@@ -14,6 +14,7 @@ struct Progress {
     char *label;
     uint64_t total;
     uint64_t done;
+    uint64_t skipped; /* of those: not by work that has a rate */
     gint64 started_us;
     gint64 drawn_us;
     pthread_mutex_t lock;
@@ -59,7 +60,7 @@ static void
 draw(Progress *progress, gint64 now)
 {
     double seconds = (double)(now - progress->started_us) / G_USEC_PER_SEC;
-    double rate = seconds > 0 ? (double)progress->done / seconds : 0;
+    double rate = seconds > 0 ? (double)(progress->done - progress->skipped) / seconds : 0;
     g_autofree char *amount = cli_format_size(progress->done);
     g_autofree char *speed = cli_format_size((uint64_t)rate);
 
@@ -86,10 +87,19 @@ update(Progress *progress, uint64_t value, bool is_sum)
     if (progress == NULL)
         return;
     pthread_mutex_lock(&progress->lock);
-    progress->done = is_sum ? progress->done + value : value;
+    progress->done = is_sum ? progress->done + value : MAX(progress->done, value);
     now = g_get_monotonic_time();
     if (progress->is_visible && (progress->is_count || now - progress->drawn_us >= REDRAW_US))
         draw(progress, now);
+    pthread_mutex_unlock(&progress->lock);
+}
+
+void
+progress_skip(Progress *progress, uint64_t done)
+{
+    pthread_mutex_lock(&progress->lock);
+    progress->done += done;
+    progress->skipped += done;
     pthread_mutex_unlock(&progress->lock);
 }
 

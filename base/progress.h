@@ -14,7 +14,11 @@ Progress *progress_new(const char *label, uint64_t total);
 /** progress_new_count: the same for @total things that are no bytes: "customize  2 of 5". */
 Progress *progress_new_count(const char *label, uint64_t total);
 
-/** progress_set: @done bytes (or things) in all. Redraws at most ten times a second. A NULL @progress is ignored. */
+/** progress_skip: @done bytes were there before: they count, but not for the rate and the time left. */
+void progress_skip(Progress *progress, uint64_t done);
+
+/** progress_set: @done bytes (or things) in all; it never goes back. Redraws at most ten times a second. A NULL @progress
+ * is ignored. */
 void progress_set(Progress *progress, uint64_t done);
 
 /** progress_add: @more bytes since the last call. */

@@ -83,6 +83,18 @@ cache_partial_path(const CacheKey *key)
 }
 
 char *
+cache_blocks_path(const CacheKey *key)
+{
+    return cache_path("partial", "", key->id, ".blocks");
+}
+
+char *
+cache_manifest_path(const CacheKey *key)
+{
+    return cache_path("images", "", key->id, ".manifest");
+}
+
+char *
 cache_lock_path(const CacheKey *key)
 {
     return cache_path("partial", "", key->id, ".lock");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The cache below path_cache(): images/ID.raw and .qcow2 (verified, 0444), partial/ID.part (downloads that can go
- * on) with partial/ID.lock, index/SOURCE/ (last good signed texts). An ID is a digest in hex that was checked to be
+ * The cache below path_cache(): images/ID.raw and .qcow2 (verified, 0444) with images/ID.manifest; what can go on:
+ * partial/ID.part (a download) and partial/ID.blocks (an image that lacks some blocks), with partial/ID.lock;
+ * index/SOURCE/ (last good signed texts). An ID is a digest in hex that was checked to be
  * one; nothing else that a source says becomes part of a path.
  */
 #pragma once
@@ -31,6 +32,8 @@ char *cache_find(const CacheKey *key, DiskFormat *out_format);
 char *cache_image_path(const CacheKey *key, DiskFormat format);
 char *cache_temp_path(const CacheKey *key); /* in images/, so that a rename publishes it */
 char *cache_partial_path(const CacheKey *key);
+char *cache_blocks_path(const CacheKey *key);
+char *cache_manifest_path(const CacheKey *key); /* readable, and compared with its digest at each use */
 char *cache_lock_path(const CacheKey *key);
 char *cache_images_folder(void);
 char *cache_index_folder(const char *source); /* @source: checked with source_is_name() */

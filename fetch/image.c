@@ -47,7 +47,7 @@ find_and_pull(const char *ref, const char *source, const char *arch, GPtrArray *
     if (catalogues == NULL)
         return NULL;
     entry = catalogue_find(catalogues, ref, arch, &catalogue, error);
-    return entry == NULL ? NULL : pull_entry(catalogue, entry, false, error);
+    return entry == NULL ? NULL : pull_entry(catalogue, entry, false, warnings, error);
 }
 
 FetchImage *

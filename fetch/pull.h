@@ -15,11 +15,12 @@ bool pull_check(const Catalogue *catalogue, const IndexEntry *entry, bool may_do
 
 /**
  * pull_entry: (transfer full) the image of @entry, which passes pull_check(): from the cache, else downloaded,
- * compared with its digest, decompressed, checked and published there.
+ * compared with its digests, decompressed, checked and published there.
+ * @warnings: (element-type utf8): servers that sent wrong bytes, and the like; also after a failure
  * Errors: BASE_ERROR_UNTRUSTED where pull_check() or the file is refused; as net_download(); _INTERRUPTED
  */
 FetchImage *pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade,
-                       GError **error);
+                       GPtrArray *warnings, GError **error);
 
 /** pull_cached: (transfer full) (nullable) the image of @entry, if it is in the cache. */
 FetchImage *pull_cached(const char *source, const IndexEntry *entry);

@@ -71,8 +71,11 @@ plan(const Wanted *wanted, Json *list, GError **error)
 static bool
 pull(const Wanted *wanted, Json *list, GError **error)
 {
-    g_autoptr(FetchImage) image = pull_entry(wanted->catalogue, wanted->entry, option_downgrade, error);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(FetchImage) image =
+        pull_entry(wanted->catalogue, wanted->entry, option_downgrade, warnings, error);
 
+    show_warnings(warnings, NULL);
     if (image == NULL)
         return false;
     if (option_json)

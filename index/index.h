@@ -19,6 +19,9 @@
 #define INDEX_MAX_PROBLEMS 200u       /* reported; a hostile text has one in every second byte */
 #define INDEX_MAX_NAME 200u           /* bytes in an image's name; the longest real one has 27 */
 
+/* The extension field that names the manifest of an entry's file: "blobs/sha512/ab/HEX", beside the index. */
+#define INDEX_MANIFEST "x_manifest"
+
 typedef struct {
     char *language; /* "" for the default */
     char *text;     /* paragraphs separated by an empty line */

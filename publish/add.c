@@ -189,7 +189,7 @@ read_blob(int fd, const char *path, GError **error)
 static bool
 find_previous(PublishItem *item, Store *store, const IndexEntry *old, GError **error)
 {
-    const char *path = old != NULL ? index_entry_extension(old, PUBLISH_MANIFEST) : NULL;
+    const char *path = old != NULL ? index_entry_extension(old, INDEX_MANIFEST) : NULL;
     g_auto(Fd) fd = -1, image = -1;
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(DiskManifest) manifest = NULL;

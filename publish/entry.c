@@ -186,7 +186,7 @@ describe_file(IndexEntry *entry, const PublishFile *file)
 {
     if (file->sha512 == NULL || g_strcmp0(entry->sha512, file->sha512) != 0)
         drop_references(entry);
-    set_reference(entry, PUBLISH_MANIFEST, file->manifest);
+    set_reference(entry, INDEX_MANIFEST, file->manifest);
     set_reference(entry, PUBLISH_PACKAGES, file->packages);
     for (unsigned i = 0; i < file->n_deltas; i++)
         set_delta(entry, &file->deltas[i]);

@@ -25,7 +25,6 @@ typedef struct {
 } PublishWish;
 
 /* Our extension fields. A value that starts with "blobs/sha512/" refers to a blob of the repository, which must stay there. */
-#define PUBLISH_MANIFEST "x_manifest"
 #define PUBLISH_PACKAGES "x_packages"
 #define PUBLISH_DELTA                                                                                        \
     "x_delta_" /* and the base's revision; with "_base", the SHA-512 of the base's file, and "_size" */

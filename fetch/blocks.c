@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The pipeline. The caller's thread is the network's: it wants blocks, compares what comes with their digests, and passes it
+ * on; a pool decodes and writes. What is wanted but not yet written is limited in bytes, so memory is, whatever the image.
+ *
+ * There is no journal of what is done: after a kill -9 the file itself is compared with the manifest, which takes half a
+ * second per GB and core, cannot be wrong, and finds what a lost power supply took back.
+ */
+#include "base/fd.h"
+#include "base/pool.h"
+#include "fetch/access.h"
+#include "fetch/job.h"
+#include "net/net.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <unistd.h>
+
+/* Packed bytes that are asked for or wait for a decoder: four requests under way, and as much again between them and
+ * the decoders. */
+#define WINDOW_BYTES (32u << 20)
+/* All decoders together: each needs its dictionary, at most as large as a block, and DISK_UNPACK_BYTES. */
+#define DECODERS_BYTES (512u << 20)
+
+typedef struct {
+    const Job *job;
+    const DiskManifest *manifest;
+    int fd;
+    const char *path;
+    bool *is_there;        /* for each block; while the pool compares, each thread has its own */
+    uint64_t missing_data; /* bytes that are still to be written */
+    NetRanges *ranges;
+    Progress *progress;
+    guint next; /* block to want */
+
+    pthread_mutex_t lock; /* guards what follows */
+    uint64_t held;        /* packed bytes of blocks that are wanted and not yet written */
+    guint left;           /* blocks that are not yet written */
+    GError *error;        /* a decoder's first one */
+} Blocks;
+
+static void
+blocks_clear(Blocks *blocks)
+{
+    net_ranges_free(blocks->ranges);
+    progress_free(blocks->progress);
+    pthread_mutex_destroy(&blocks->lock);
+    g_clear_error(&blocks->error);
+    g_free(blocks->is_there);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Blocks, blocks_clear)
+
+static const DiskManifestBlock *
+place_of(const Blocks *blocks, guint number)
+{
+    return &g_array_index(blocks->manifest->blocks, DiskManifestBlock, number);
+}
+
+/* ---- what is there already ---- */
+
+static bool
+compare_item(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError **error)
+{
+    Blocks *blocks = context;
+
+    if (!disk_block_compare(blocks->manifest, (guint)item, blocks->fd, blocks->path, &blocks->is_there[item],
+                            error))
+        return false;
+    progress_add(blocks->progress, place_of(blocks, (guint)item)->raw_size);
+    return true;
+}
+
+static bool
+compare_all(Blocks *blocks, GError **error)
+{
+    g_autofree char *label = g_strdup_printf("check %s", blocks->job->entry->name);
+    bool is_ok;
+
+    blocks->progress = progress_new(label, blocks->manifest->raw_size);
+    is_ok = pool_run(pool_default_threads(), blocks->manifest->blocks->len, compare_item, blocks, error);
+    g_clear_pointer(&blocks->progress, progress_free);
+    return is_ok;
+}
+
+/* What half of a block may have left where holes must be. Where holes cannot be made all begins anew. */
+static bool
+erase_missing(Blocks *blocks, GError **error)
+{
+    const DiskManifest *manifest = blocks->manifest;
+    bool can_erase = true;
+
+    for (guint i = 0; can_erase && i < manifest->blocks->len; i++)
+        can_erase = blocks->is_there[i] || disk_block_erase(manifest, i, blocks->fd, blocks->path, NULL);
+    if (can_erase)
+        return true;
+    if (ftruncate(blocks->fd, 0) < 0 || ftruncate(blocks->fd, (off_t)manifest->raw_size) < 0)
+        return error_set_errno(error, "%s: cannot begin anew", blocks->path);
+    for (guint i = 0; i < manifest->blocks->len; i++)
+        blocks->is_there[i] = disk_block_is_hole(manifest, i);
+    return true;
+}
+
+static uint64_t
+data_in(const DiskManifest *manifest, const DiskManifestBlock *place)
+{
+    uint64_t at = place->raw_offset, end = at + place->raw_size, start, sum = 0;
+
+    for (; disk_manifest_next_data(manifest, at, end, &start, &at); sum += at - start)
+        ;
+    return sum;
+}
+
+/* What has to be fetched, into is_there, left, missing_data, and the progress. */
+static bool
+take_stock(Blocks *blocks, GError **error)
+{
+    const DiskManifest *manifest = blocks->manifest;
+    g_autofree char *label = g_strdup_printf("pull %s", blocks->job->entry->name);
+    uint64_t before = 0, packed = 0, there = 0;
+
+    if (!fd_size(blocks->fd, blocks->path, &before, error))
+        return false;
+    if (ftruncate(blocks->fd, (off_t)manifest->raw_size) < 0)
+        return error_set_errno(error, "%s: cannot set its size", blocks->path);
+    if (!compare_all(blocks, error) || (before > 0 && !erase_missing(blocks, error)))
+        return false;
+    for (guint i = 0; i < manifest->blocks->len; i++) {
+        const DiskManifestBlock *place = place_of(blocks, i);
+
+        if (disk_block_is_hole(manifest, i))
+            continue;
+        packed += place->packed_size;
+        there += blocks->is_there[i] ? place->packed_size : 0;
+        blocks->left += !blocks->is_there[i];
+        blocks->missing_data += blocks->is_there[i] ? 0 : data_in(manifest, place);
+    }
+    blocks->progress = progress_new(label, packed);
+    progress_skip(blocks->progress, there);
+    return true;
+}
+
+/* ---- the decoders ---- */
+
+typedef struct {
+    Blocks *blocks;
+    DiskBlock *block;
+    guint number;
+} Unpack;
+
+static bool
+has_failed(Blocks *blocks)
+{
+    bool result;
+
+    pthread_mutex_lock(&blocks->lock);
+    result = blocks->error != NULL;
+    pthread_mutex_unlock(&blocks->lock);
+    return result;
+}
+
+static void
+note_end(Blocks *blocks, const DiskManifestBlock *place, bool is_written, GError *error)
+{
+    pthread_mutex_lock(&blocks->lock);
+    blocks->held -= place->packed_size;
+    blocks->left -= is_written;
+    if (blocks->error == NULL)
+        blocks->error = g_steal_pointer(&error);
+    pthread_mutex_unlock(&blocks->lock);
+    g_clear_error(&error);
+}
+
+static void
+unpack(void *data)
+{
+    Unpack *unpack = data;
+    Blocks *blocks = unpack->blocks;
+    const DiskManifestBlock *place = place_of(blocks, unpack->number);
+    GError *error = NULL;
+    bool is_written =
+        !has_failed(blocks) && disk_block_unpack(unpack->block, blocks->fd, blocks->path, &error);
+
+    if (is_written) {
+        /* So that the last fsync has little left to do. What it says now does not matter. */
+        sync_file_range(blocks->fd, (off_t)place->raw_offset, (off_t)place->raw_size, SYNC_FILE_RANGE_WRITE);
+        progress_add(blocks->progress, place->packed_size);
+    }
+    disk_block_free(unpack->block);
+    g_free(unpack);
+    note_end(blocks, place, is_written, error);
+    net_ranges_wake(blocks->ranges);
+}
+
+/* ---- the network ---- */
+
+/* Whether to go on. */
+static bool
+want_more(Blocks *blocks)
+{
+    bool must_go_on;
+
+    pthread_mutex_lock(&blocks->lock);
+    for (; blocks->next < blocks->manifest->blocks->len; blocks->next++) {
+        const DiskManifestBlock *place = place_of(blocks, blocks->next);
+
+        if (blocks->is_there[blocks->next])
+            continue;
+        if (blocks->held > 0 && blocks->held + place->packed_size > WINDOW_BYTES)
+            break;
+        blocks->held += place->packed_size;
+        net_ranges_want(blocks->ranges, blocks->next, place->packed_offset, place->packed_size);
+    }
+    must_go_on = blocks->left > 0 && blocks->error == NULL;
+    pthread_mutex_unlock(&blocks->lock);
+    return must_go_on;
+}
+
+static void
+pass_on(Blocks *blocks, PoolQueue *decoders, NetPiece *piece)
+{
+    DiskBlock *block = disk_block_verify(blocks->manifest, piece->number, piece->data);
+    Unpack *job;
+
+    piece->data = NULL; /* verify took it */
+    if (block == NULL) {
+        net_ranges_reject(blocks->ranges, piece);
+        return;
+    }
+    job = g_new0(Unpack, 1);
+    *job = (Unpack){blocks, block, piece->number};
+    pool_queue_push(decoders, unpack, job);
+}
+
+static bool
+run(Blocks *blocks, PoolQueue *decoders, GError **error)
+{
+    while (want_more(blocks)) {
+        NetPiece piece;
+
+        if (!net_ranges_wait(blocks->ranges, &piece, error))
+            return false;
+        if (piece.data != NULL)
+            pass_on(blocks, decoders, &piece);
+    }
+    return true;
+}
+
+static unsigned
+count_decoders(const Blocks *blocks)
+{
+    uint32_t largest = DISK_UNPACK_BYTES;
+
+    for (guint i = 0; i < blocks->manifest->blocks->len; i++)
+        largest = MAX(largest, place_of(blocks, i)->raw_size);
+    return CLAMP(DECODERS_BYTES / (largest + DISK_UNPACK_BYTES), 1,
+                 MIN(pool_default_threads(), MAX(blocks->left, 1)));
+}
+
+static JobResult
+fetch_missing(Blocks *blocks, GError **error)
+{
+    g_auto(GStrv) urls = job_urls(blocks->job, blocks->job->entry->file);
+    g_auto(NetAccess) access = {0};
+    NetLimits limits;
+    PoolQueue *decoders;
+    bool is_ok;
+
+    if (!job_check_space(blocks->job, blocks->missing_data, error) ||
+        !access_init(blocks->job->catalogue->source, &access, &limits, error))
+        return JOB_FAILED;
+    decoders = pool_queue_new(count_decoders(blocks), error);
+    if (decoders == NULL)
+        return JOB_FAILED;
+    blocks->ranges = net_ranges_new((const char *const *)urls, blocks->manifest->packed_size,
+                                    NET_RANGES_CONNECTIONS, &limits, blocks->job->warnings);
+    is_ok = run(blocks, decoders, error);
+    pool_queue_free(decoders); /* what has come is written, whatever happened */
+    if (!is_ok && net_ranges_is_whole_only(blocks->ranges)) {
+        g_clear_error(error);
+        return JOB_NOT_SO;
+    }
+    if (is_ok && blocks->error != NULL) {
+        g_propagate_error(error, g_steal_pointer(&blocks->error));
+        is_ok = false;
+    }
+    return is_ok ? JOB_DONE : JOB_FAILED;
+}
+
+JobResult
+blocks_fetch(const Job *job, const DiskManifest *manifest, int fd, const char *path, GError **error)
+{
+    g_auto(Blocks) blocks = {.job = job,
+                             .manifest = manifest,
+                             .fd = fd,
+                             .path = path,
+                             .is_there = g_new0(bool, manifest->blocks->len),
+                             .lock = PTHREAD_MUTEX_INITIALIZER};
+
+    if (!take_stock(&blocks, error))
+        return JOB_FAILED;
+    return blocks.left == 0 ? JOB_DONE : fetch_missing(&blocks, error);
+}

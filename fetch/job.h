@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/* One image on its way into the cache, under its lock: what the ways to fetch it share. */
+#pragma once
+
+#include "fetch/cache.h"
+#include "fetch/catalogue.h"
+
+typedef struct {
+    const Catalogue *catalogue;
+    const IndexEntry *entry;
+    CacheKey key;
+    GPtrArray *warnings; /* (element-type utf8) */
+} Job;
+void job_clear(Job *job);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
+
+/** job_urls: (transfer full) @file, relative to the index, on each server of the source: first the one that the index came
+ * from. */
+char **job_urls(const Job *job, const char *file);
+
+/** job_max_unpacked: how large the image's file may be where the index does not say it exactly: the file to download, and
+ * what comes out of it. */
+uint64_t job_max_unpacked(const Job *job);
+
+/** job_check_space: BASE_ERROR_FAILED unless @needed bytes are free where images are kept. */
+bool job_check_space(const Job *job, uint64_t needed, GError **error);
+
+typedef enum {
+    JOB_FAILED, /* with an error */
+    JOB_DONE,
+    JOB_NOT_SO, /* it cannot be done this way: take the other one */
+} JobResult;
+
+/**
+ * whole_fetch: the published file: download (resumed), digest, and only then the decoder, into the new file @path. What was
+ * downloaded stays for the next time, unless it is wrong. Returns: an owned descriptor of @path; -1: there is no such file
+ */
+int whole_fetch(const Job *job, const char *path, GError **error);
+
+/**
+ * manifest_fetch: what lies where in the published file, as the signed index vouches for it: from the cache, where it is kept
+ * beside the image, or from the servers. JOB_NOT_SO: the entry has none, nobody has it, or it is of no use here.
+ * Errors: BASE_ERROR_UNTRUSTED where every server has a wrong one; as net_get()
+ */
+JobResult manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error);
+
+/**
+ * blocks_fetch: by @manifest into @fd at @path, which may have any part of the image already: only blocks that are not there
+ * are fetched, each is compared with its digest before it is decoded, and holes are neither fetched nor written. What is
+ * there after a failure is kept for the next time. JOB_NOT_SO: no server answers range requests.
+ */
+JobResult blocks_fetch(const Job *job, const DiskManifest *manifest, int fd, const char *path,
+                       GError **error);
