@@ -87,8 +87,8 @@ typedef struct {
 } NetPiece;
 
 /**
- * NetRanges: fetches pieces, in the order in which they are wanted, from the first mirror; from the next where that one
- * cannot be reached, stalls, or sent wrong bytes. A mirror that gave a senseless answer or wrong bytes twice, or refuses, is not
+ * NetRanges: fetches pieces, in the order in which they are wanted, from the first mirror; from the next once that one
+ * cannot be reached, stalls, breaks off, or sent wrong bytes. A mirror that gave a senseless answer or wrong bytes twice, or refuses, is not
  * asked again for this file. Only answers that state exactly the range asked for count. No thread of its own: everything
  * happens within net_ranges_wait(), and only what is wanted is held in memory: want less to slow it down.
  */

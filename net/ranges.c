@@ -162,10 +162,12 @@ note_failure(NetRanges *ranges, const RangeRequest *request, RangeMirror *mirror
 
     g_clear_error(&mirror->problem);
     mirror->problem = problem;
+    if (request->started_us >= mirror->failed_us) {
+        mirror->lapses++;
+        mirror->failures++;
+    }
     if (request->has_progress)
         mirror->failures = 0;
-    else if (request->started_us >= mirror->failed_us)
-        mirror->failures++;
     mirror->failed_us = now;
     mirror->resume_us =
         now + 1000 * (gint64)net_curl_pause_ms(request->curl, ranges->limits, mirror->failures);
@@ -173,19 +175,25 @@ note_failure(NetRanges *ranges, const RangeRequest *request, RangeMirror *mirror
         put_out(ranges, mirror);
 }
 
-/* The first that may be asked now, and if possible not the one that sent @piece wrong; NO_MIRROR: none at the moment. */
+/* Of those that may be asked now the one that failed least, then the first; if possible not the one that sent @piece wrong.
+ * NO_MIRROR: none at the moment. */
 static unsigned
 choose_mirror(const NetRanges *ranges, const RangePiece *piece, gint64 now)
 {
+    unsigned best = NO_MIRROR;
     bool has_other = false;
 
     for (unsigned i = 0; i < ranges->n_mirrors; i++)
         has_other = has_other || (!ranges->mirrors[i].is_out && (int)i != piece->avoid);
-    for (unsigned i = 0; i < ranges->n_mirrors; i++)
-        if (!ranges->mirrors[i].is_out && ranges->mirrors[i].resume_us <= now &&
-            ((int)i != piece->avoid || !has_other))
-            return i;
-    return NO_MIRROR;
+    for (unsigned i = 0; i < ranges->n_mirrors; i++) {
+        const RangeMirror *mirror = &ranges->mirrors[i];
+
+        if (mirror->is_out || mirror->resume_us > now || ((int)i == piece->avoid && has_other))
+            continue;
+        if (best == NO_MIRROR || mirror->lapses < ranges->mirrors[best].lapses)
+            best = i;
+    }
+    return best;
 }
 
 /* ---- pieces ---- */

@@ -14,6 +14,7 @@ typedef struct {
     bool is_whole_only;
     bool is_out;
     unsigned bad;      /* senseless answers and wrong pieces */
+    unsigned lapses;   /* failures in all: who has fewer is asked first */
     unsigned failures; /* in a row, without progress */
     gint64 failed_us;  /* when it last failed */
     gint64 resume_us;  /* not asked before */

@@ -100,11 +100,13 @@ class Repository:
 
 
 class Server:
-    """Serves a folder with ranges and ETags. plan[path] is a list of handlers for the next requests of it."""
+    """Serves a folder with ranges and ETags. plan[path] is a list of handlers for the next requests of it, always[path] the
+    one for all that follow."""
 
     def __init__(self, folder):
-        self.folder, self.log, self.plan = Path(folder), [], {}
+        self.folder, self.log, self.plan, self.always = Path(folder), [], {}, {}
         self.sent = {}
+        self.on_sent = lambda path: None  # called while a body is sent
         self.released = threading.Event()
         outer = self
 
@@ -118,8 +120,14 @@ class Server:
                 outer.log.append((self.path, dict(self.headers)))
                 steps = outer.plan.get(self.path)
                 try:
-                    (steps.pop(0) if steps else outer.serve)(self)
+                    (steps.pop(0) if steps else outer.always.get(self.path, outer.serve))(self)
                 except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True
+
+            def handle_one_request(self):
+                try:
+                    super().handle_one_request()
+                except ConnectionResetError:
                     self.close_connection = True
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -142,17 +150,22 @@ class Server:
         return path.read_bytes() if path.is_file() else None
 
     def write(self, handler, data):
-        handler.wfile.write(data)
-        self.sent[handler.path] = self.sent.get(handler.path, 0) + len(data)
+        for at in range(0, len(data), 1 << 16):
+            handler.wfile.write(data[at:at + (1 << 16)])
+            self.sent[handler.path] = self.sent.get(handler.path, 0) + len(data[at:at + (1 << 16)])
+            self.on_sent(handler.path)
 
-    def serve(self, handler, limit=None, wait=False):
-        """The file as a good server gives it; with @limit only that many bytes of the body."""
-        body = self.read(handler)
+    def serve(self, handler, limit=None, wait=False, body=None):
+        """The file as a good server gives it; with @limit only that many bytes of the body; @body: instead of the file's."""
+        body = self.read(handler) if body is None else body
         if body is None:
             return self.status(404)(handler)
         tag = f'"{hashlib.md5(body).hexdigest()}"'
-        wanted = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", handler.headers.get("Range", ""))
+        if wanted and handler.headers.get("If-Range", tag) != tag:
+            wanted = None
         first = int(wanted.group(1)) if wanted else 0
+        end = min(int(wanted.group(2)) + 1, len(body)) if wanted and wanted.group(2) else len(body)
         if handler.headers.get("If-None-Match") == tag:
             handler.send_response(304)
             handler.send_header("ETag", tag)
@@ -162,11 +175,11 @@ class Server:
             return self.status(416)(handler)
         handler.send_response(206 if wanted else 200)
         if wanted:
-            handler.send_header("Content-Range", f"bytes {first}-{len(body) - 1}/{len(body)}")
-        handler.send_header("Content-Length", str(len(body) - first))
+            handler.send_header("Content-Range", f"bytes {first}-{end - 1}/{len(body)}")
+        handler.send_header("Content-Length", str(end - first))
         handler.send_header("ETag", tag)
         handler.end_headers()
-        self.write(handler, body[first:] if limit is None else body[first:first + limit])
+        self.write(handler, body[first:end] if limit is None else body[first:min(first + limit, end)])
         if wait:
             handler.wfile.flush()
             self.released.wait(60)
