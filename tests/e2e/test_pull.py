@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import struct
@@ -606,6 +608,32 @@ def test_a_read_only_cache_is_said(puller, published):
         assert done.returncode == 0 and done.stdout.strip().endswith(".raw")
         done = puller.run("pull", "small")
         assert done.returncode == 1 and "Read-only file system" in done.stderr, done.stderr
+
+
+def test_progress_has_a_rate_and_the_time_left_and_never_goes_back(puller):
+    """A block comes wrong and the server breaks off; the line counts what is verified."""
+    altered(puller, 5, times=1)
+    puller.server.plan[puller.image_path()] = [puller.server.dies_after(1500000)] * 2
+    ours, theirs = pty.openpty()
+    seen = []
+
+    def read():
+        with contextlib.suppress(OSError):  # EIO: nobody writes any more
+            while data := os.read(ours, 65536):
+                seen.append(data.decode())
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    puller.midway(lambda: wait_for(lambda: "pull big" in "".join(seen), "the line"))
+    done = subprocess.run([BIN / "virt-depot", "pull", "big"], env=puller.environment(), stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=theirs, timeout=120, text=True)
+    os.close(theirs)
+    reader.join()
+    os.close(ours)
+    assert done.returncode == 0
+    puller.check(done.stdout.strip())
+    shown = re.findall(r"pull big +(\d+) %  [0-9.]+ \w+  [0-9.]+ \w+/s  \d+ s left", "".join(seen))
+    assert shown and shown == sorted(shown, key=int) and int(shown[-1]) <= 100, "".join(seen)
 
 
 def test_json_says_where_it_is(puller):
