@@ -36,30 +36,29 @@ disk_can_reflink(const char *from_dir, const char *to_dir)
 
 /* One piece through user memory, for file systems (and pairs of them) that copy_file_range refuses. */
 static bool
-copy_by_hand(int in_fd, const char *in_name, int out_fd, const char *out_name, uint64_t at, uint64_t size,
-             GError **error)
+copy_by_hand(int in_fd, const char *in_name, uint64_t from, int out_fd, const char *out_name, uint64_t to,
+             uint64_t size, GError **error)
 {
     g_autofree uint8_t *buffer = g_malloc(COPY_BUFFER_BYTES);
 
-    while (size > 0) {
-        size_t n = MIN(size, COPY_BUFFER_BYTES);
+    for (uint64_t done = 0; done < size;) {
+        size_t n = MIN(size - done, COPY_BUFFER_BYTES);
 
-        if (!fd_pread_exact(in_fd, buffer, n, at, in_name, error) ||
-            !disk_sparse_write(out_fd, buffer, n, at, out_name, error))
+        if (!fd_pread_exact(in_fd, buffer, n, from + done, in_name, error) ||
+            !disk_sparse_write(out_fd, buffer, n, to + done, out_name, error))
             return false;
-        at += n;
-        size -= n;
+        done += n;
     }
     return true;
 }
 
-static bool
-copy_extent(int in_fd, const char *in_name, int out_fd, const char *out_name, uint64_t at, uint64_t end,
-            Progress *progress, GError **error)
+bool
+disk_copy_range(int in_fd, const char *in_name, uint64_t from, int out_fd, const char *out_name, uint64_t to,
+                uint64_t size, Progress *progress, GError **error)
 {
-    while (at < end) {
-        off_t in = (off_t)at, out = (off_t)at;
-        size_t want = MIN(end - at, COPY_PIECE_BYTES);
+    while (size > 0) {
+        off_t in = (off_t)from, out = (off_t)to;
+        size_t want = MIN(size, COPY_PIECE_BYTES);
         ssize_t n;
 
         if (!interrupt_check(error))
@@ -70,11 +69,13 @@ copy_extent(int in_fd, const char *in_name, int out_fd, const char *out_name, ui
         if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
             return error_set_errno(error, "%s: cannot copy to %s", in_name, out_name);
         if (n <= 0) { /* EXDEV, EINVAL, EOPNOTSUPP, ENOSYS ... and 0 from kernels that pretend */
-            if (!copy_by_hand(in_fd, in_name, out_fd, out_name, at, want, error))
+            if (!copy_by_hand(in_fd, in_name, from, out_fd, out_name, to, want, error))
                 return false;
             n = (ssize_t)want;
         }
-        at += (uint64_t)n;
+        from += (uint64_t)n;
+        to += (uint64_t)n;
+        size -= (uint64_t)n;
         progress_add(progress, (uint64_t)n);
     }
     return true;
@@ -97,7 +98,7 @@ disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name, Prog
         return error_set_errno(error, "%s: cannot set its size", out_name);
     while (disk_sparse_next_data(in_fd, at, size, &start, &stop)) {
         progress_add(progress, start - at);
-        if (!copy_extent(in_fd, in_name, out_fd, out_name, start, stop, progress, error))
+        if (!disk_copy_range(in_fd, in_name, start, out_fd, out_name, start, stop - start, progress, error))
             return false;
         at = stop;
     }

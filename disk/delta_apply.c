@@ -7,12 +7,8 @@
 #include "disk/sparse.h"
 #include "disk/zstd.h"
 
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-#define COPY_BUFFER_BYTES (1u << 20)
-#define COPY_PIECE_BYTES (32u << 20) /* between two looks at Ctrl-C */
 
 /* ---- the head ---- */
 
@@ -121,51 +117,6 @@ typedef struct {
 } Apply;
 
 static bool
-copy_by_hand(const Apply *apply, uint64_t from, uint64_t to, uint64_t size, GError **error)
-{
-    g_autofree uint8_t *buffer = g_malloc(COPY_BUFFER_BYTES);
-
-    for (uint64_t done = 0; done < size;) {
-        size_t n = (size_t)MIN(size - done, COPY_BUFFER_BYTES);
-
-        if (!fd_pread_exact(apply->base_fd, buffer, n, from + done, apply->base_name, error) ||
-            !fd_pwrite_all(apply->out_fd, buffer, n, to + done, apply->out_name, error))
-            return false;
-        done += n;
-    }
-    return true;
-}
-
-/* copy_file_range() shares the blocks where the file system can. */
-static bool
-copy_run(const Apply *apply, uint64_t from, uint64_t to, uint64_t size, GError **error)
-{
-    while (size > 0) {
-        off_t in = (off_t)from, out = (off_t)to;
-        size_t want = (size_t)MIN(size, COPY_PIECE_BYTES);
-        ssize_t n;
-
-        if (!interrupt_check(error))
-            return false;
-        n = copy_file_range(apply->base_fd, &in, apply->out_fd, &out, want, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EFBIG))
-            return error_set_errno(error, "%s: cannot copy to %s", apply->base_name, apply->out_name);
-        if (n <= 0) {
-            if (!copy_by_hand(apply, from, to, want, error))
-                return false;
-            n = (ssize_t)want;
-        }
-        from += (uint64_t)n;
-        to += (uint64_t)n;
-        size -= (uint64_t)n;
-        progress_add(apply->progress, (uint64_t)n);
-    }
-    return true;
-}
-
-static bool
 copy_runs(const Apply *apply, GError **error)
 {
     for (guint i = 0; i < apply->delta->runs->len; i++) {
@@ -175,7 +126,8 @@ copy_runs(const Apply *apply, GError **error)
         if (run->kind == DISK_DELTA_ZERO)
             progress_add(apply->progress, size);
         else if (run->kind == DISK_DELTA_COPY &&
-                 !copy_run(apply, run->from * DISK_GRAIN, run->start * DISK_GRAIN, size, error))
+                 !disk_copy_range(apply->base_fd, apply->base_name, run->from * DISK_GRAIN, apply->out_fd,
+                                  apply->out_name, run->start * DISK_GRAIN, size, apply->progress, error))
             return false;
     }
     return true;

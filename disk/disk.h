@@ -304,6 +304,13 @@ bool disk_copy(int in_fd, const char *in_name, int out_fd, const char *out_name,
                DiskCopyKind *out_kind, GError **error);
 
 /**
+ * disk_copy_range: @size bytes at @from into @out_fd at @to, where it must have a hole: blocks are shared where the file
+ * system can, and what is copied by hand leaves out zeroes.
+ */
+bool disk_copy_range(int in_fd, const char *in_name, uint64_t from, int out_fd, const char *out_name,
+                     uint64_t to, uint64_t size, Progress *progress, GError **error);
+
+/**
  * disk_spool: all that comes from the pipe or file @in_fd, from its position on, into the empty file @out_fd; zeroes become
  * holes.
  */

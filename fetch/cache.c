@@ -89,6 +89,12 @@ cache_blocks_path(const CacheKey *key)
 }
 
 char *
+cache_delta_path(const CacheKey *key)
+{
+    return cache_path("partial", "", key->id, ".delta");
+}
+
+char *
 cache_manifest_path(const CacheKey *key)
 {
     return cache_path("images", "", key->id, ".manifest");

@@ -33,6 +33,7 @@ char *cache_image_path(const CacheKey *key, DiskFormat format);
 char *cache_temp_path(const CacheKey *key); /* in images/, so that a rename publishes it */
 char *cache_partial_path(const CacheKey *key);
 char *cache_blocks_path(const CacheKey *key);
+char *cache_delta_path(const CacheKey *key);
 char *cache_manifest_path(const CacheKey *key); /* readable, and compared with its digest at each use */
 char *cache_lock_path(const CacheKey *key);
 char *cache_images_folder(void);

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "fetch/job.h"
 #include "fetch/record.h"
+#include "fetch/reuse.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -135,7 +136,8 @@ pull_blocks(const Job *job, FetchImage **out_image, GError **error)
         error_set_errno(error, "%s: cannot open", path);
         return JOB_FAILED;
     }
-    result = blocks_fetch(job, manifest, fd, path, error);
+    result = reuse_fill(job, manifest, fd, path, error) ? blocks_fetch(job, manifest, fd, path, error)
+                                                        : JOB_FAILED;
     if (result == JOB_DONE && !publish(job, fd, path, out_image, error)) {
         forget_untrusted(path, error);
         result = JOB_FAILED;
@@ -150,13 +152,15 @@ static FetchImage *
 pull_locked(const Job *job, GError **error)
 {
     g_autofree char *partial = cache_partial_path(&job->key), *blocks = cache_blocks_path(&job->key);
+    g_autofree char *delta = cache_delta_path(&job->key);
     g_autoptr(FetchImage) image = NULL;
     JobResult result = pull_blocks(job, &image, error);
 
     if (result == JOB_NOT_SO)
         image = pull_whole(job, error);
     /* What the other way left behind once is of no use any more. */
-    if (image == NULL || !file_remove(partial, error) || !file_remove(blocks, error))
+    if (image == NULL || !file_remove(partial, error) || !file_remove(blocks, error) ||
+        !file_remove(delta, error))
         return NULL;
     return g_steal_pointer(&image);
 }

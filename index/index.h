@@ -21,6 +21,8 @@
 
 /* The extension field that names the manifest of an entry's file: "blobs/sha512/ab/HEX", beside the index. */
 #define INDEX_MANIFEST "x_manifest"
+/* And a delta's: followed by the base's revision; with "_base" after it, the SHA-512 of the base's file, with "_size" bytes. */
+#define INDEX_DELTA "x_delta_"
 
 typedef struct {
     char *language; /* "" for the default */
@@ -140,6 +142,20 @@ bool index_entry_validate(const IndexEntry *entry, GError **error);
 /** index_lookup: (nullable) the entry with that name, else alias, and architecture; highest revision.
  * Borrowed. */
 const IndexEntry *index_lookup(const Index *index, const char *name, const char *arch);
+
+/** IndexDelta: a file that makes an image out of an earlier revision. Borrowed strings. */
+typedef struct {
+    uint64_t revision;       /* of the base */
+    const char *base_sha512; /* of the base's file */
+    const char *file;        /* beside the index */
+    uint64_t size;           /* bytes */
+} IndexDelta;
+
+/** index_delta_parse: the delta whose base the extension field @field of @entry names; false where it names none. */
+bool index_delta_parse(const IndexEntry *entry, const IndexField *field, IndexDelta *out_delta);
+
+/** index_delta_set: add or replace the fields of one delta. */
+void index_delta_set(IndexEntry *entry, const IndexDelta *delta);
 
 /** index_entry_extension: (nullable) an extension field's value (the one without a subkey). */
 const char *index_entry_extension(const IndexEntry *entry, const char *key);

@@ -371,17 +371,18 @@ store_sbom(const PublishAdd *add, const PublishItem *item, const IndexEntry *old
 }
 
 static bool
-store_deltas(const PublishAdd *add, PublishItem *item, PublishDeltaField *out_fields, GError **error)
+store_deltas(const PublishAdd *add, PublishItem *item, IndexDelta *out_fields, GError **error)
 {
     for (guint i = 0; i < item->deltas->len; i++) {
         PublishDelta *delta = g_ptr_array_index(item->deltas, i);
 
         if (!publish_delta_store(add->repo->store, delta, error))
             return false;
-        out_fields[i] = (PublishDeltaField){
+        out_fields[i] = (IndexDelta){
             .revision = delta->revision,
             .base_sha512 = delta->base_sha512,
-            .blob = {.path = delta->path, .size = delta->size},
+            .file = delta->path,
+            .size = delta->size,
         };
     }
     return item->grains == NULL ||
@@ -395,7 +396,7 @@ finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
     const IndexEntry *old = arch != NULL ? publish_entry_lookup(index, item->name, arch) : NULL;
     g_autofree char *path = NULL;
     g_auto(PublishBlob) manifest = {0}, packages = {0};
-    PublishDeltaField deltas[PUBLISH_MAX_DELTAS];
+    IndexDelta deltas[PUBLISH_MAX_DELTAS];
     PublishFile file = published_file(item);
     IndexEntry *entry;
 

@@ -60,10 +60,10 @@ publish_delta_bases(const IndexEntry *old, unsigned max)
         return bases;
     for (guint i = 0; i < old->extensions->len; i++) {
         const IndexField *field = g_ptr_array_index(old->extensions, i);
-        uint64_t revision;
+        IndexDelta delta;
 
-        if (publish_entry_parse_delta_base(field, &revision))
-            g_ptr_array_add(bases, base_new(revision, field->value));
+        if (index_delta_parse(old, field, &delta))
+            g_ptr_array_add(bases, base_new(delta.revision, delta.base_sha512));
     }
     g_ptr_array_add(bases, base_new(old->revision, old->sha512));
     g_ptr_array_sort(bases, newest_first);
@@ -233,10 +233,10 @@ publish_delta_forget(Store *store, const Index *index, GError **error)
             g_hash_table_add(needed, note_name(entry->sha512));
         for (guint j = 0; j < entry->extensions->len; j++) {
             const IndexField *field = g_ptr_array_index(entry->extensions, j);
-            uint64_t revision;
+            IndexDelta delta;
 
-            if (publish_entry_parse_delta_base(field, &revision))
-                g_hash_table_add(needed, note_name(field->value));
+            if (index_delta_parse(entry, field, &delta))
+                g_hash_table_add(needed, note_name(delta.base_sha512));
         }
     }
     return store_sweep_private(store, NOTE_PREFIX, needed, error);

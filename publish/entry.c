@@ -2,8 +2,6 @@
 /* Deciding what an index says about a published image. */
 #include "publish/entry.h"
 
-#include "base/digest.h"
-
 #include <string.h>
 
 #define REFERENCE_PREFIX "blobs/sha512/"
@@ -136,29 +134,6 @@ set_reference(IndexEntry *entry, const char *key, const PublishBlob *blob)
 }
 
 static void
-set_delta(IndexEntry *entry, const PublishDeltaField *delta)
-{
-    g_autofree char *key = g_strdup_printf(PUBLISH_DELTA "%" G_GUINT64_FORMAT, delta->revision);
-    g_autofree char *base_key = g_strconcat(key, BASE_SUFFIX, NULL);
-
-    set_reference(entry, key, &delta->blob);
-    index_entry_set_extension(entry, base_key, delta->base_sha512);
-}
-
-bool
-publish_entry_parse_delta_base(const IndexField *field, uint64_t *out_revision)
-{
-    g_autofree char *number = NULL;
-
-    if (field->subkey != NULL || !g_str_has_prefix(field->key, PUBLISH_DELTA) ||
-        !g_str_has_suffix(field->key, BASE_SUFFIX) || !digest_is_hex(DIGEST_SHA512, field->value))
-        return false;
-    number = g_strndup(field->key + strlen(PUBLISH_DELTA),
-                       strlen(field->key) - strlen(PUBLISH_DELTA) - strlen(BASE_SUFFIX));
-    return g_ascii_string_to_unsigned(number, 10, 1, G_MAXUINT64, out_revision, NULL);
-}
-
-static void
 set_extension(IndexEntry *entry, const char *key, const char *wished, const char *found)
 {
     const char *text = wished != NULL ? wished : found;
@@ -189,7 +164,7 @@ describe_file(IndexEntry *entry, const PublishFile *file)
     set_reference(entry, INDEX_MANIFEST, file->manifest);
     set_reference(entry, PUBLISH_PACKAGES, file->packages);
     for (unsigned i = 0; i < file->n_deltas; i++)
-        set_delta(entry, &file->deltas[i]);
+        index_delta_set(entry, &file->deltas[i]);
     set_text(&entry->file, file->file, NULL);
     set_text(&entry->sha512, file->sha512, NULL);
     g_clear_pointer(&entry->sha256, g_free);

@@ -26,8 +26,6 @@ typedef struct {
 
 /* Our extension fields. A value that starts with "blobs/sha512/" refers to a blob of the repository, which must stay there. */
 #define PUBLISH_PACKAGES "x_packages"
-#define PUBLISH_DELTA                                                                                        \
-    "x_delta_" /* and the base's revision; with "_base", the SHA-512 of the base's file, and "_size" */
 
 /** PublishBlob: a blob that goes with an image. */
 typedef struct {
@@ -36,16 +34,6 @@ typedef struct {
 } PublishBlob;
 void publish_blob_clear(PublishBlob *blob);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PublishBlob, publish_blob_clear)
-
-/** PublishDeltaField: a delta that goes with an image. Borrowed strings. */
-typedef struct {
-    uint64_t revision; /* of the base */
-    const char *base_sha512;
-    PublishBlob blob; /* its path is borrowed, too */
-} PublishDeltaField;
-
-/** publish_entry_parse_delta_base: whether @field names the base of a delta, and of which revision. Pure. */
-bool publish_entry_parse_delta_base(const IndexField *field, uint64_t *out_revision);
 
 /** PublishFile: the published file. Borrowed strings. */
 typedef struct {
@@ -56,7 +44,7 @@ typedef struct {
     uint64_t compressed_size;
     const PublishBlob *manifest; /* (nullable) */
     const PublishBlob *packages; /* (nullable): none, or the one that the same content has already */
-    const PublishDeltaField *deltas;
+    const IndexDelta *deltas;
     unsigned n_deltas;
 } PublishFile;
 

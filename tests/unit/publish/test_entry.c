@@ -235,8 +235,7 @@ static void
 deltas_belong_to_one_content(void **state G_GNUC_UNUSED)
 {
     const PublishWish wish = {.name = "a", .arch = "x86_64"};
-    const PublishDeltaField delta = {
-        .revision = 7, .base_sha512 = SHA_A, .blob = {.path = (char *)"blobs/sha512/cc/c", .size = 5}};
+    const IndexDelta delta = {.revision = 7, .base_sha512 = SHA_A, .file = "blobs/sha512/cc/c", .size = 5};
     g_autoptr(Index) index = index_new();
     const IndexEntry *entry = add(index, &wish, NULL, SHA_A);
     g_autoptr(GPtrArray) none = publish_delta_bases(NULL, 3), first = publish_delta_bases(entry, 3),
