@@ -94,6 +94,7 @@ open_anew(const Site *site, const char *path, size_t length)
     *file = (OpenFile){.n_users = 1, .fd = fd_steal(&fd), .found = found, .site = site};
     memcpy(file->path, path, length + 1);
     response_file_facts(path, &found, &file->facts);
+    file->facts.is_private = !site->config->is_public;
     file->count = file->facts.is_blob ? shelf_count(site->shelf, path) : NULL;
     return file;
 }

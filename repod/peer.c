@@ -43,6 +43,17 @@ peer_parse(const char *text, Peer *out_peer, GError **error)
     return true;
 }
 
+void
+peer_unmap(Peer *peer)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = peer->v6.sin6_port};
+
+    if (peer->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr))
+        return;
+    memcpy(&v4.sin_addr, (const char *)&peer->v6.sin6_addr + 12, sizeof v4.sin_addr);
+    *peer = (Peer){.v4 = v4};
+}
+
 bool
 peer_is_local(const Peer *peer)
 {

@@ -24,6 +24,12 @@ bool peer_parse(const char *text, Peer *out_peer, GError **error);
 /** peer_print: the same notation; "unix" for a client of a Unix socket, which has no address. */
 void peer_print(const Peer *peer, char out_text[PEER_TEXT_MAX]);
 
+/**
+ * peer_unmap: make an IPv4 address that is written as an IPv6 one ("::ffff:192.0.2.1") itself again. A socket of a service
+ * manager takes both kinds, and all of these would be one client by their first 64 bits, and none of them local.
+ */
+void peer_unmap(Peer *peer);
+
 /** peer_is_local: whether it is on this very host: over a Unix socket or a loopback address. */
 bool peer_is_local(const Peer *peer);
 

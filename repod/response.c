@@ -159,6 +159,20 @@ print_etag(const char *path, const struct stat *status, char out_etag[RESPONSE_E
                    (guint64)status->st_mtim.tv_nsec);
 }
 
+/* RFC 9530, 3. The tag has it in hex. */
+static void
+print_digest(const char *etag, char out_digest[RESPONSE_DIGEST_MAX])
+{
+    const char *hex = etag + strlen("\"sha512-");
+    guchar digest[SHA512_HEX / 2];
+    g_autofree char *base64 = NULL;
+
+    for (size_t i = 0; i < sizeof digest; i++)
+        digest[i] = (guchar)(g_ascii_xdigit_value(hex[2 * i]) << 4 | g_ascii_xdigit_value(hex[2 * i + 1]));
+    base64 = g_base64_encode(digest, sizeof digest);
+    g_snprintf(out_digest, RESPONSE_DIGEST_MAX, "sha-512=:%s:", base64);
+}
+
 void
 response_file_facts(const char *path, const struct stat *status, FileFacts *out_facts)
 {
@@ -169,13 +183,15 @@ response_file_facts(const char *path, const struct stat *status, FileFacts *out_
         .content_type = content_type(path),
     };
     print_etag(path, status, out_facts->etag);
+    if (is_sha512_name(path))
+        print_digest(out_facts->etag, out_facts->digest);
     response_format_date(MAX(status->st_mtim.tv_sec, 0), out_facts->last_modified);
 }
 
-/* RFC 9110, 13.1.2: a list of tags, compared weakly. A comma inside a tag splits it into two that match
- * nothing of ours, which has none. */
-bool
-response_is_listed(HttpText list, const char *etag)
+/* A list of tags. A comma inside a tag splits it into two that match nothing of ours, which has none. @is_strong: a weak tag
+ * matches nothing. */
+static bool
+is_listed(HttpText list, const char *etag, bool is_strong)
 {
     const size_t length = strlen(etag);
 
@@ -187,7 +203,7 @@ response_is_listed(HttpText list, const char *etag)
 
         while (at < stop && (*at == ' ' || *at == '\t'))
             at++;
-        if (stop - at >= 2 && memcmp(at, "W/", 2) == 0)
+        if (!is_strong && stop - at >= 2 && memcmp(at, "W/", 2) == 0)
             at += 2;
         while (stop > at && (stop[-1] == ' ' || stop[-1] == '\t'))
             stop--;
@@ -196,6 +212,12 @@ response_is_listed(HttpText list, const char *etag)
         at = comma == NULL ? end : comma + 1;
     }
     return false;
+}
+
+bool
+response_is_listed(HttpText list, const char *etag)
+{
+    return is_listed(list, etag, false);
 }
 
 /* 13.2.2. Dates must be equal, not just later: after a rollback the older file is the new one. */
@@ -273,6 +295,15 @@ append_content(Response *out, const char *type, uint64_t length)
     append(out, "\r\n", NULL);
 }
 
+/* A shared cache keeps what is public even if it was asked for with a token (RFC 9111, 3.5), and then gives it to anybody. */
+static const char *
+caching(const FileFacts *facts)
+{
+    if (facts->is_private)
+        return facts->is_blob ? "private, max-age=31536000, immutable" : "private, no-cache";
+    return facts->is_blob ? "public, max-age=31536000, immutable" : "no-cache";
+}
+
 /* @range: NULL: none of the file's bytes. */
 static void
 append_range(Response *out, const ByteRange *range, uint64_t size)
@@ -314,6 +345,11 @@ response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bo
     const bool has_date = facts->mtime_seconds + 1 < now && facts->mtime_seconds >= 0;
     int status = 304;
 
+    /* 13.1.1: before all other conditions. */
+    if (request->if_match.at != NULL && !is_listed(request->if_match, facts->etag, true)) {
+        response_status(request, 412, now, should_close, out);
+        return;
+    }
     if (!is_not_modified(request, facts->etag, has_date ? facts->last_modified : "")) {
         kind = wanted_range(request, facts->etag, facts->size, &range);
         status = kind == RANGE_PART ? 206 : kind == RANGE_UNSATISFIABLE ? 416 : 200;
@@ -325,13 +361,13 @@ response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bo
         end_with_text(out, false);
         return;
     }
-    append(out, "ETag: ", facts->etag,
-           "\r\nCache-Control: ", facts->is_blob ? "public, max-age=31536000, immutable\r\n" : "no-cache\r\n",
-           NULL);
+    append(out, "ETag: ", facts->etag, "\r\nCache-Control: ", caching(facts), "\r\n", NULL);
     if (has_date)
         append(out, "Last-Modified: ", facts->last_modified, "\r\n", NULL);
     if (status != 304) {
         append(out, "Accept-Ranges: bytes\r\n", NULL);
+        if (facts->digest[0] != '\0')
+            append(out, "Repr-Digest: ", facts->digest, "\r\n", NULL);
         append_content(out, facts->content_type, range.length);
     }
     if (status == 206)

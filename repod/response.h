@@ -15,14 +15,17 @@
 #define RESPONSE_FIELDS_MAX 1024
 
 #define RESPONSE_ETAG_MAX 160
+#define RESPONSE_DIGEST_MAX 112
 
 /** FileFacts: from fstat() of the very descriptor that is sent, so that head and body are of one file. */
 typedef struct {
     uint64_t size;
     int64_t mtime_seconds;
     bool is_blob;
+    bool is_private; /* not for everybody, so no shared cache may keep it; false until its owner says so */
     const char *content_type;
     char etag[RESPONSE_ETAG_MAX];
+    char digest[RESPONSE_DIGEST_MAX]; /* for Repr-Digest; "": it is not known */
     char last_modified[30];
 } FileFacts;
 
@@ -38,7 +41,7 @@ typedef struct {
     char head[RESPONSE_HEAD_MAX]; /* for everything but a file, its short text follows within */
 } Response;
 
-/** response_file: 200, 206, 304 or 416 for a complete request whose file is open. @now: for Date. */
+/** response_file: 200, 206, 304, 412 or 416 for a complete request whose file is open. @now: for Date. */
 void response_file(const HttpRequest *request, const FileFacts *facts, time_t now, bool should_close,
                    Response *out);
 

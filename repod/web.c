@@ -146,7 +146,9 @@ answer_view(const WebJob *job, Reply *reply)
                   : catalogue->is_empty ? 404
                                         : 503,
         .content_type = job->kind == WEB_PAGE ? "text/html; charset=utf-8" : "application/json",
-        .cache_control = is_good ? "no-cache" : NULL,
+        .cache_control = !is_good                       ? NULL
+                         : job->site->config->is_public ? "no-cache"
+                                                        : "private, no-cache",
         .fields = fields,
         .is_head = job->is_head,
         .should_close = job->should_close,

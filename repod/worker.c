@@ -100,6 +100,7 @@ accept_some(Listener *listener, unsigned max)
         int fd = accept4(listener->fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
+            peer_unmap(&peer);
             admit(listener, fd, &peer);
         } else if (is_out_of_resources(errno)) {
             counters_add(&listener->worker->shared->counters, COUNT_LIMIT_FILES);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What clients see of repod: files, ranges, conditions, refusals, limits, and a stop that cuts nothing."""
+import base64
 import contextlib
 import hashlib
 import os
@@ -89,6 +90,8 @@ def test_head_announces_what_get_sends(server):
     assert (head.status, head.fields, head.body) == (get.status, get.fields, b"")
     assert get.fields["etag"] == f'"sha512-{HEX}"'
     assert get.fields["cache-control"] == "public, max-age=31536000, immutable"
+    digest = base64.b64encode(bytes.fromhex(HEX)).decode()
+    assert get.fields["repr-digest"] == f"sha-512=:{digest}:"
 
 
 @pytest.mark.parametrize("value, status, body, content_range", [

@@ -213,6 +213,25 @@ def test_sockets_of_a_service_manager_are_used(site):
             process.kill()
 
 
+def test_clients_of_ipv4_on_a_socket_for_both_are_what_they_are(site, tmp_path):
+    """systemd's ListenStream=PORT is one socket for IPv4 and IPv6, whose IPv4 clients come as ::ffff:ADDRESS."""
+    both = socket.socket(socket.AF_INET6)
+    both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    both.bind(("::", 0))
+    both.listen()
+    with activated((both,), "http", "--access-log", tmp_path / "log", site / "a") as process:
+        try:
+            process.stderr.readline()
+            with socket.create_connection(("127.0.0.1", both.getsockname()[1]), TIMEOUT) as client:
+                client.sendall(request("/metrics"))
+                assert Answer(client.makefile("rb")).status == 200  # is for this host alone
+            process.terminate()
+            assert process.wait(TIMEOUT) == 0
+            assert " 127.0.0.1:" in (tmp_path / "log").read_text()
+        finally:
+            process.kill()
+
+
 def test_sockets_for_another_process_or_of_another_kind_are_not_taken(site):
     datagram = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with activated((datagram,), "x", site / "a") as process:

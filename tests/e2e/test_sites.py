@@ -145,6 +145,21 @@ def test_each_repository_has_its_own_tokens(server, tmp_path):
     assert ask(server, f"/ab/{blob_path(b'x')}", bearer(secrets["push:a"]), method="DELETE").status == 405  # takes no pushes
 
 
+def test_no_shared_cache_may_keep_what_is_private(server, tmp_path):
+    """With "public" it might give to everybody what one client got with a token (RFC 9111, 3.5)."""
+    secret = bearer(token(tmp_path, "read:hush"))
+    blob = ask_json(server, "/a/api/v1/index")["images"][0]["file"]
+    for site, *fields in (("a",), ("hush", secret)):
+        for path, caching in (("", "no-cache"), ("api/v1/index", "no-cache"), ("index", "no-cache"),
+                              (blob, "max-age=31536000, immutable")):
+            answer = ask(server, f"/{site}/{path}", *fields)
+            prefix = "private, " if fields else "public, " if path == blob else ""
+            assert (answer.status, answer.fields["cache-control"]) == (200, prefix + caching), (site, path)
+    tag = ask(server, "/hush/", secret).fields["etag"]
+    answer = ask(server, "/hush/", secret, f"If-None-Match: {tag}")
+    assert (answer.status, answer.fields["cache-control"]) == (304, "private, no-cache")
+
+
 def test_each_repository_has_its_own_label_and_log(server, tmp_path):
     for host, path in (("h", "/a/"), (HOST, "/a/"), (HOST, "/"), ("h", "/nowhere/")):
         ask(server, f"{path}index", host=host)

@@ -52,6 +52,33 @@ reads_numeric_addresses_and_prints_them_again(void **state)
 }
 
 static void
+makes_a_mapped_address_ipv4_and_no_other_one(void **state)
+{
+    static const struct {
+        const char *given, *expected;
+        bool is_local;
+    } rows[] = {
+        {"[::ffff:192.0.2.1]:80", "192.0.2.1:80", false},
+        {"[::ffff:127.0.0.1]:1", "127.0.0.1:1", true},
+        {"[::1]:80", "[::1]:80", true},
+        {"[2001:db8::ffff:c000:201]:80", "[2001:db8::ffff:c000:201]:80", false},
+        {"192.0.2.1:80", "192.0.2.1:80", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        char text[PEER_TEXT_MAX];
+        Peer peer;
+
+        assert_true(peer_parse(rows[i].given, &peer, NULL));
+        peer_unmap(&peer);
+        peer_print(&peer, text);
+        assert_string_equal(text, rows[i].expected);
+        assert_int_equal(peer_is_local(&peer), rows[i].is_local);
+    }
+}
+
+static void
 shares_an_address_within_the_server_but_with_no_other_one(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -77,6 +104,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_numeric_addresses_and_prints_them_again),
+        cmocka_unit_test(makes_a_mapped_address_ipv4_and_no_other_one),
         cmocka_unit_test(shares_an_address_within_the_server_but_with_no_other_one),
     };
 

@@ -102,6 +102,16 @@ decides_by_conditions_and_ranges(void **state)
         {"Range: bytes=10-\r\n", 416, 0, 0},
         {"Range: bytes=10-\r\nIf-Range: \"x\"\r\n", 200, 0, 10},
         {"Range: bytes=2-5\r\nIf-None-Match: " ETAG "\r\n", 304, 0, 0},
+        {"If-Match: " ETAG "\r\n", 200, 0, 10},
+        {"If-Match: \"x\", " ETAG "\r\n", 200, 0, 10},
+        {"If-Match: *\r\n", 200, 0, 10},
+        {"If-Match: \"x\"\r\n", 412, 0, 0},
+        {"If-Match:\r\n", 412, 0, 0},
+        {"If-Match: W/" ETAG "\r\n", 412, 0, 0},
+        {"If-Match: \"x\"\r\nIf-None-Match: " ETAG "\r\n", 412, 0, 0},
+        {"If-Match: " ETAG "\r\nIf-None-Match: " ETAG "\r\n", 304, 0, 0},
+        {"If-Match: \"x\"\r\nRange: bytes=2-5\r\n", 412, 0, 0},
+        {"If-Match: " ETAG "\r\nRange: bytes=2-5\r\n", 206, 2, 4},
     };
 
     (void)state;
@@ -184,6 +194,46 @@ knows_types_caching_and_tags_by_path(void **state)
 }
 
 static void
+keeps_shared_caches_from_what_is_private(void **state)
+{
+    static const struct {
+        const char *path, *caching;
+    } rows[] = {{"index", "private, no-cache"}, {BLOB, "private, max-age=31536000, immutable"}};
+    static const HttpRequest get = {.method = HTTP_GET};
+
+    (void)state;
+    for (size_t i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *caching = g_strdup_printf("\r\nCache-Control: %s\r\n", rows[i].caching);
+        Response response;
+        FileFacts facts;
+
+        response_file_facts(rows[i].path, &ten_bytes, &facts);
+        facts.is_private = true;
+        response_file(&get, &facts, 1000, false, &response);
+        response.head[response.head_length] = '\0';
+        assert_non_null(strstr(response.head, caching));
+    }
+}
+
+/* As sha512sum | xxd -r -p | base64 prints it. */
+static void
+sends_the_digest_of_a_whole_blob_with_any_part_of_it(void **state)
+{
+    static const char digest[] = "\r\nRepr-Digest: sha-512=:ASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4mrze8B"
+                                 "I0VniavN7wEjRWeJq83vASNFZ4mrze8BI0VniavN7w==:\r\n";
+    Response response;
+
+    (void)state;
+    answer("GET", BLOB, "", 1000, &response);
+    assert_non_null(strstr(response.head, digest));
+    answer("GET", BLOB, "Range: bytes=0-1\r\n", 1000, &response);
+    assert_int_equal(response.status, 206);
+    assert_non_null(strstr(response.head, digest));
+    answer("GET", "index", "", 1000, &response);
+    assert_null(strstr(response.head, "Digest"));
+}
+
+static void
 gives_no_date_to_a_file_that_can_still_change_within_its_second(void **state)
 {
     static const char condition[] = "If-Modified-Since: " MODIFIED "\r\n";
@@ -247,6 +297,8 @@ main(void)
         cmocka_unit_test(says_which_part_it_sends),
         cmocka_unit_test(sends_no_body_fields_with_304),
         cmocka_unit_test(knows_types_caching_and_tags_by_path),
+        cmocka_unit_test(keeps_shared_caches_from_what_is_private),
+        cmocka_unit_test(sends_the_digest_of_a_whole_blob_with_any_part_of_it),
         cmocka_unit_test(gives_no_date_to_a_file_that_can_still_change_within_its_second),
         cmocka_unit_test(prints_every_refusal_it_knows),
         cmocka_unit_test(fits_the_largest_numbers),
