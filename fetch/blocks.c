@@ -16,9 +16,9 @@
 #include <pthread.h>
 #include <unistd.h>
 
-/* Packed bytes that are asked for or wait for a decoder: four requests under way, and as much again between them and
- * the decoders. */
-#define WINDOW_BYTES (32u << 20)
+/* Packed bytes that are asked for or wait for a decoder: three blocks of an image that does not shrink, so that one is decoded
+ * while the next ones come; of others four requests under way, and more between them and the decoders. */
+#define WINDOW_BYTES (51u << 20)
 /* All decoders together: each needs its dictionary, at most as large as a block, and DISK_UNPACK_BYTES. */
 #define DECODERS_BYTES (512u << 20)
 
