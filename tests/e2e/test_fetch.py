@@ -350,6 +350,30 @@ def test_a_good_pull(repo, add, quick, server, home):
     assert json.loads(good(quick("info", "tiny", "--json")).stdout)["cached"] == str(path)
 
 
+@pytest.mark.parametrize("value", ["../../../etc/passwd", "/etc/passwd", "file:///etc/passwd", "blobs/sha512/ab/cdef",
+                                   f"blobs/sha512/bb/{'a' * 128}", f"blobs/sha512/aa/{'g' * 128}"])
+def test_what_cannot_name_a_manifest_is_not_asked_for(repo, add, quick, server, home, value):
+    packed = repo.add("tiny", CONTENT, x_manifest=value)
+    repo.sign()
+    good(add())
+    assert Path(good(quick("pull", "tiny")).stdout.strip()).read_bytes() == CONTENT
+    assert cache_files(home) == [image_name(packed)]
+    assert {path for path, _ in server.log} <= {"/index", "/index.sig", "/index.asc", "/keys.asc", "/trust", "/tiny.xz"}
+
+
+def test_a_signed_manifest_that_is_of_no_use_is_said_and_does_no_harm(repo, add, quick):
+    blob = b"written by a newer program"
+    digest = hashlib.sha512(blob).hexdigest()
+    repo.add("tiny", CONTENT, x_manifest=f"blobs/sha512/{digest[:2]}/{digest}")
+    (repo.folder / f"blobs/sha512/{digest[:2]}").mkdir(parents=True)
+    (repo.folder / f"blobs/sha512/{digest[:2]}/{digest}").write_bytes(blob)
+    repo.sign()
+    good(add())
+    done = good(quick("pull", "tiny"))
+    assert "not a manifest; the image is fetched without it" in done.stderr
+    assert Path(done.stdout.strip()).read_bytes() == CONTENT
+
+
 def test_images_that_are_not_compressed(repo, add, quick, tmp_path, home):
     disk = tmp_path / "disk.qcow2"
     run("qemu-img", "create", "-f", "qcow2", disk, "1M")
