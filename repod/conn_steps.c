@@ -151,7 +151,8 @@ cut_body(Conn *conn)
 {
     conn->reply.response.should_close |= conn->has_body;
     begin_sending(conn);
-    conn_drop_input(conn, conn->input_size);
+    if (conn->has_body)
+        conn_drop_input(conn, conn->input_size);
     return STEP_AGAIN;
 }
 

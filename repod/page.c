@@ -33,7 +33,9 @@ page_free(Page *page)
 {
     if (page == NULL)
         return;
-    g_string_free(page->html, TRUE);
+    if (page->html != NULL)
+        g_string_free(page->html, TRUE);
+    g_clear_pointer(&page->text, g_bytes_unref);
     g_array_unref(page->url_offsets);
     g_free(page);
 }
@@ -76,22 +78,24 @@ page_end(Page *page)
     page_add(page, "<script>");
     page_add(page, page_js);
     page_add(page, "</script>\n</body>\n</html>\n");
+    page->text = g_string_free_to_bytes(g_steal_pointer(&page->html));
 }
 
 GBytes *
-page_fill(const Page *page, const char *url)
+page_fill(const Page *page, const char *url, GBytes **out_rest)
 {
-    GString *filled = g_string_sized_new(page->html->len + page->url_offsets->len * strlen(url) + 1);
-    gsize from = 0;
+    gsize size, from = 0;
+    const char *text = g_bytes_get_data(page->text, &size);
+    GString *filled = g_string_new(NULL);
 
     for (guint i = 0; i < page->url_offsets->len; i++) {
         const gsize at = g_array_index(page->url_offsets, gsize, i);
 
-        g_string_append_len(filled, page->html->str + from, (gssize)(at - from));
+        g_string_append_len(filled, text + from, (gssize)(at - from));
         g_string_append(filled, url);
         from = at;
     }
-    g_string_append_len(filled, page->html->str + from, (gssize)(page->html->len - from));
+    *out_rest = g_bytes_new_from_bytes(page->text, from, size - from);
     return g_string_free_to_bytes(filled);
 }
 

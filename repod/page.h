@@ -10,7 +10,8 @@
 
 /** Page: complete but for the repository's URL, which depends on how the client reached it. */
 typedef struct {
-    GString *html;
+    GString *html; /* while it is made; then NULL, and: */
+    GBytes *text;
     GArray *url_offsets; /* (element-type gsize) rising */
 } Page;
 Page *page_new(void);
@@ -23,8 +24,12 @@ void page_render(Page *page, const Catalogue *catalogue);
 /** page_render_list: of a server with several repositories and none at "/". @sites: (element-type ConfigSite) */
 void page_render_list(Page *page, const GPtrArray *sites);
 
-/** page_fill: (transfer full) with @url, which ends in a slash, in its places. */
-GBytes *page_fill(const Page *page, const char *url);
+/**
+ * page_fill: (transfer full) the start of a complete page with @url, which ends in a slash, in its places.
+ * @out_rest: (transfer full) what follows, nearly all of it and the same memory for every client: a copy for each of thousands
+ * that read slowly would be gigabytes
+ */
+GBytes *page_fill(const Page *page, const char *url, GBytes **out_rest);
 
 /**
  * page_url: (transfer full) the URL of a repository as its client sees it, ending in a slash.

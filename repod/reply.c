@@ -32,7 +32,7 @@ static void
 rewind_reply(Reply *reply)
 {
     reply->file = NULL;
-    reply->memory = NULL;
+    reply->memory = reply->rest = NULL;
     reply->is_out_of_files = false;
     reply->head_sent = 0;
     reply->body_sent = reply->warm_until = reply->looked_until = 0;
@@ -57,14 +57,21 @@ reply_begin_file(Reply *reply, const HttpRequest *request, FileCache *files, con
 }
 
 void
-reply_begin_bytes(Reply *reply, const ResponseHead *head, GBytes *body)
+reply_begin_parts(Reply *reply, const ResponseHead *head, GBytes *body, GBytes *rest)
 {
     ResponseHead whole = *head;
 
     rewind_reply(reply);
-    whole.length = g_bytes_get_size(body);
+    whole.length = g_bytes_get_size(body) + (rest != NULL ? g_bytes_get_size(rest) : 0);
     reply->memory = g_bytes_ref(body);
+    reply->rest = rest != NULL ? g_bytes_ref(rest) : NULL;
     response_head(&whole, time(NULL), &reply->response);
+}
+
+void
+reply_begin_bytes(Reply *reply, const ResponseHead *head, GBytes *body)
+{
+    reply_begin_parts(reply, head, body, NULL);
 }
 
 void
@@ -110,17 +117,32 @@ send_head(Reply *reply, Transport *transport, size_t *out_size)
                           response->head_length - reply->head_sent, response->length > 0, out_size);
 }
 
+/* find_memory: where the body goes on at @offset, in one of its parts. @size: in: wanted and there; out: at most to that part's end. */
+static const char *
+find_memory(const Reply *reply, uint64_t offset, size_t *size)
+{
+    gsize first_size;
+    const char *first = g_bytes_get_data(reply->memory, &first_size);
+
+    if (offset >= first_size)
+        return (const char *)g_bytes_get_data(reply->rest, NULL) + (offset - first_size);
+    *size = MIN(*size, first_size - (size_t)offset);
+    return first + offset;
+}
+
 static TransportResult
 send_body(Reply *reply, Transport *transport, size_t window, size_t *out_size)
 {
     const Response *response = &reply->response;
     const uint64_t offset = response->offset + reply->body_sent;
-    const size_t size = (size_t)MIN(response->length - reply->body_sent, window);
+    const size_t wanted = (size_t)MIN(response->length - reply->body_sent, window);
+    size_t size = wanted;
+    const char *data;
 
     if (reply->memory == NULL)
         return transport_send_file(transport, reply->file->fd, offset, size, out_size);
-    return transport_send(transport, (const char *)g_bytes_get_data(reply->memory, NULL) + offset, size,
-                          false, out_size);
+    data = find_memory(reply, offset, &size);
+    return transport_send(transport, data, size, size < wanted, out_size);
 }
 
 static bool
@@ -130,8 +152,13 @@ copy_body(const Reply *reply, char *out)
 
     if (reply->memory == NULL)
         return cold_copy(reply->file->fd, response->offset, (size_t)response->length, out);
-    memcpy(out, (const char *)g_bytes_get_data(reply->memory, NULL) + response->offset,
-           (size_t)response->length);
+    for (size_t at = 0, size; at < response->length; at += size) {
+        const char *data;
+
+        size = (size_t)response->length - at;
+        data = find_memory(reply, response->offset + at, &size);
+        memcpy(out + at, data, size);
+    }
     return true;
 }
 
@@ -236,4 +263,5 @@ reply_clear(Reply *reply)
 {
     g_clear_pointer(&reply->file, open_file_unref);
     g_clear_pointer(&reply->memory, g_bytes_unref);
+    g_clear_pointer(&reply->rest, g_bytes_unref);
 }

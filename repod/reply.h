@@ -13,6 +13,7 @@ typedef struct {
     OpenFile *file;       /* NULL: none */
     bool is_out_of_files; /* the answer is 503 because of it */
     GBytes *memory;       /* the body instead of a file; NULL: none */
+    GBytes *rest;         /* what follows @memory; NULL: nothing */
     size_t head_sent;
     uint64_t body_sent;
     uint64_t warm_until;   /* reply_warm() read the body up to here */
@@ -35,7 +36,10 @@ typedef enum {
 void reply_begin_file(Reply *reply, const HttpRequest *request, FileCache *files, const Site *site,
                       const char *path, bool should_close);
 
-/** reply_begin_bytes: @head->length is that of @body. */
+/** reply_begin_parts: @head->length is that of @body and @rest, of which (nullable) many replies can be sending the same one. */
+void reply_begin_parts(Reply *reply, const ResponseHead *head, GBytes *body, GBytes *rest);
+
+/** reply_begin_bytes: the same without a rest. */
 void reply_begin_bytes(Reply *reply, const ResponseHead *head, GBytes *body);
 
 /** reply_begin_refusal: a short text that says @status. */
@@ -60,5 +64,5 @@ ReplyProgress reply_send(Reply *reply, Transport *transport, size_t window);
 /** reply_warm: after REPLY_COLD: wait for the disk; on another thread. */
 void reply_warm(Reply *reply);
 
-/** reply_clear: let go of the file. */
+/** reply_clear: let go of the body. */
 void reply_clear(Reply *reply);

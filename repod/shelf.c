@@ -152,7 +152,7 @@ set_etag(ShelfView *view)
     g_autofree char *hex = NULL;
 
     digest_update(digest, version, sizeof version);
-    digest_update(digest, view->page->html->str, view->page->html->len);
+    digest_update(digest, g_bytes_get_data(view->page->text, NULL), g_bytes_get_size(view->page->text));
     digest_update(digest, g_bytes_get_data(view->index, NULL), g_bytes_get_size(view->index));
     digest_update(digest, g_bytes_get_data(view->history, NULL), g_bytes_get_size(view->history));
     hex = digest_finish(digest);

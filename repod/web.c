@@ -112,14 +112,14 @@ entry_points(const ShelfView *view)
     return g_bytes_new_take(text, strlen(text));
 }
 
-/* (transfer full) (nullable) */
+/* (transfer full) (nullable). @out_rest: (transfer full) (nullable) what follows it. */
 static GBytes *
-body_of(const WebJob *job)
+body_of(const WebJob *job, GBytes **out_rest)
 {
     const ShelfView *view = job->view;
 
     if (job->kind == WEB_PAGE)
-        return page_fill(view->page, job->url);
+        return page_fill(view->page, job->url, out_rest);
     if (view->catalogue->problem != NULL)
         return api_error(view->catalogue->problem);
     switch (job->kind) {
@@ -140,7 +140,8 @@ answer_view(const WebJob *job, Reply *reply)
     const Catalogue *catalogue = job->view->catalogue;
     const bool is_good = catalogue->problem == NULL;
     char fields[RESPONSE_FIELDS_MAX];
-    g_autoptr(GBytes) body = body_of(job);
+    g_autoptr(GBytes) rest = NULL;
+    g_autoptr(GBytes) body = body_of(job, &rest);
     ResponseHead head = {
         .status = is_good               ? 200
                   : catalogue->is_empty ? 404
@@ -172,7 +173,7 @@ answer_view(const WebJob *job, Reply *reply)
             head.is_head = true; /* no body either */
         }
     }
-    reply_begin_bytes(reply, &head, body);
+    reply_begin_parts(reply, &head, body, rest);
 }
 
 static void
@@ -296,6 +297,7 @@ list_sites(const RouteFacts *facts, const HttpRequest *request, Reply *reply)
     g_autoptr(GPtrArray) sites = public_sites(facts->runtime->config, request->host);
     g_autoptr(Page) page = page_new();
     g_autoptr(GBytes) body = NULL;
+    g_autoptr(GBytes) rest = NULL;
     g_autofree char *fields = g_strdup_printf("Content-Security-Policy: %s\r\n", page_security_policy());
     const ResponseHead head = {
         .status = 200,
@@ -309,8 +311,8 @@ list_sites(const RouteFacts *facts, const HttpRequest *request, Reply *reply)
     if (sites->len == 0)
         return false;
     page_render_list(page, sites);
-    body = page_fill(page, "");
-    reply_begin_bytes(reply, &head, body);
+    body = page_fill(page, "", &rest);
+    reply_begin_parts(reply, &head, body, rest);
     return true;
 }
 

@@ -12,7 +12,7 @@ import pytest
 from conftest import BIN, ROOT, run
 from push_helpers import PATCH_TYPE, Server, bearer, blob_path, check, curl, fingerprint_of, published
 from repo_helpers import Repository, add, make_image
-from repod_helpers import Answer, is_at_end, wait_until
+from repod_helpers import Answer, is_at_end, request, wait_until
 from repod_tls import Authority
 
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
@@ -152,6 +152,15 @@ def test_chunked_and_empty_files_are_stored(server, token):
     for content in (CONTENT, b""):
         assert put(server, token, content, "-H", "Transfer-Encoding: chunked")[0] == 201
     assert (server.folder / blob_path(b"")).read_bytes() == b""
+
+
+def test_a_request_right_behind_an_upload_that_need_not_be_is_answered_too(server, token):
+    path = "/" + blob_path(b"")
+    put_nothing = f"PUT {path} HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\n\r\n".encode()
+    with server.running.connect() as client:
+        stream = client.makefile("rb")
+        client.sendall(put_nothing + put_nothing + request(path))
+        assert [Answer(stream).status for _ in range(3)] == [201, 200, 200]
 
 
 @pytest.mark.parametrize("kind", ["length", "chunked"])

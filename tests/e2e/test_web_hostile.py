@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An index whose publisher means ill, or knows no better: in the browser it is text, all of it, and nothing but text."""
 
+import contextlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from browser import Browser
 from fetch_helpers import Keys
-from repod_helpers import Repod
+from repod_helpers import Repod, request
 from web_helpers import HandMade, ask, ask_json, entry, parse_page
 
 MAX_TEXT = 4000  # PAGE_MAX_TEXT
@@ -149,6 +151,27 @@ def test_three_thousand_images_are_shown_as_far_as_old_clients_read_them(browser
         print(f"2400 images: {len(ask(server, '/').body) >> 10} KiB, a key stroke in the search {milliseconds:.0f} ms")
         assert milliseconds < 1000
         assert browser.complaints == [] and server.stop() == 0
+
+
+def test_a_page_is_not_copied_for_each_client_that_reads_it_slowly(keys, tmp_path):
+    """Nor for each name of the server that they make up."""
+    sections = [entry(f"image-{n}", name=f"Image {n}", notes="note " * 100) for n in range(2400)]
+    made = HandMade(tmp_path / "repo", keys).publish(b"".join(sections))
+    with serve(made, tmp_path) as server, contextlib.ExitStack() as stack:
+        def resident_kib():
+            return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{server.process.pid}/status").read_text())[1])
+
+        whole = ask(server, "/", host="first").body
+        assert whole.count(b"http://first/") == 3 and whole.endswith(b"</html>\n")
+        assert ask(server, "/", host="second").body == whole.replace(b"http://first/", b"http://second/")
+        before = resident_kib()
+        for n in range(100):
+            client = stack.enter_context(server.connect(receive_buffer=4096))
+            client.sendall(request("/").replace(b"Host: h", f"Host: h{n}".encode()))
+            assert client.recv(8) == b"HTTP/1.1"
+        grown = resident_kib() - before
+        print(f"100 slow readers of a page of {len(whole) >> 10} KiB: {grown} KiB")
+        assert grown < 100 * len(whole) / 1024 / 10
 
 
 def test_an_index_that_does_not_verify_shows_nothing_of_itself(keys, tmp_path):
