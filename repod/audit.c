@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 char *
@@ -36,6 +37,8 @@ void
 audit_write(int fd, const AuditEntry *entry)
 {
     g_autofree char *line = audit_format(entry, g_get_real_time());
+    g_autoptr(GError) error = NULL;
 
-    fd_write_all(fd, line, strlen(line), "audit log", NULL);
+    if (!fd_write_all(fd, line, strlen(line), "audit log", &error))
+        fprintf(stderr, "repod: %s: %s", error->message, line);
 }

@@ -16,8 +16,8 @@ typedef struct {
     const char *result; /* "done", or why not */
 } AuditEntry;
 
-/** audit_write: with one write to @fd, which is open for appending, so that lines do not mix. A line that cannot be written is
- * lost: the change has been made. */
+/** audit_write: with one write to @fd, which is open for appending, so that lines do not mix. A line that cannot be written
+ * goes to stderr: the change has been made. */
 void audit_write(int fd, const AuditEntry *entry);
 
 /** audit_format: (transfer full) the line of @entry at @now (unix microseconds). Pure. */

@@ -137,6 +137,15 @@ def test_every_change_is_audited(server, token):
     assert lines[0]["digest"] == blob_path(CONTENT)[-128:] and lines[0]["bytes"] == len(CONTENT)
 
 
+def test_a_line_that_the_audit_log_does_not_take_is_told_elsewhere(tmp_path):
+    server = Server(tmp_path / "server")
+    server.config.write_text(server.config.read_text().replace(f"audit-log={server.audit}", "audit-log=/dev/full"))
+    with server:
+        assert put(server, server.token("push:a"), CONTENT)[0] == 201
+        assert "No space left on device" in server.running.stderr()
+        assert blob_path(CONTENT)[-128:] in server.running.stderr() and '"action":"upload"' in server.running.stderr()
+
+
 # Uploads
 
 def test_a_whole_file_is_stored_under_its_digest(server, token):
