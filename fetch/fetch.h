@@ -38,4 +38,6 @@ extern const Verb FETCH_VERB_SOURCE_REMOVE;
 extern const Verb FETCH_VERB_LIST;
 extern const Verb FETCH_VERB_INFO;
 extern const Verb FETCH_VERB_PULL;
+extern const Verb FETCH_VERB_OUTDATED;
+extern const Verb FETCH_VERB_UPGRADE;
 extern const Verb FETCH_VERB_INDEX_VALIDATE;

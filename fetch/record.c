@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* One JSON file per pulled image and source: the source's name and the entry as a one-image index text. */
+/* One JSON file per pulled image, content and source: the source's name and the entry as a one-image index text. */
 #include "fetch/record.h"
 
 #include "base/file.h"
@@ -18,11 +18,21 @@ records_folder(void)
     return g_build_filename(state, "pulled", NULL);
 }
 
+/* leaf_of: (transfer full) one content may be several images: the name's digest tells them apart, and is short. */
+static char *
+leaf_of(const CacheKey *key, const char *source, const IndexEntry *entry)
+{
+    g_autofree char *image = g_strdup_printf("%s %s", entry->name, entry->arch);
+    g_autofree char *digest = digest_bytes(DIGEST_SHA256, image, strlen(image));
+
+    return g_strdup_printf("%s.%s.%.16s.json", key->id, source, digest);
+}
+
 bool
 record_write(const CacheKey *key, const RecordOwner *owner, const IndexEntry *entry, GError **error)
 {
     g_autofree char *folder = records_folder();
-    g_autofree char *leaf = g_strdup_printf("%s.%s.json", key->id, owner->source);
+    g_autofree char *leaf = leaf_of(key, owner->source, entry);
     g_autofree char *path = g_build_filename(folder, leaf, NULL), *text = NULL, *printed = NULL;
     g_autoptr(Index) index = index_new();
     g_autoptr(Json) json = json_new_object();
@@ -69,7 +79,7 @@ record_size(const char *source, const IndexEntry *entry)
 
     if (!cache_key_init(&key, entry, NULL))
         return 0;
-    leaf = g_strdup_printf("%s.%s.json", key.id, source);
+    leaf = leaf_of(&key, source, entry);
     path = g_build_filename(folder, leaf, NULL);
     recorded = record_read(path, &found, &repo_id);
     return recorded == NULL ? 0 : recorded->size;
@@ -107,6 +117,67 @@ record_find(const char *source, const char *name, const char *arch, char **out_s
         *out_source = g_steal_pointer(&found_source);
     }
     return g_steal_pointer(&best);
+}
+
+void
+recorded_free(Recorded *recorded)
+{
+    if (recorded == NULL)
+        return;
+    index_entry_free(recorded->entry);
+    g_free(recorded->source);
+    g_free(recorded);
+}
+
+/* By source, name and architecture, the highest revision first. */
+static int
+compare_recorded(const void *a, const void *b)
+{
+    const Recorded *first = *(Recorded *const *)a, *second = *(Recorded *const *)b;
+    int order = strcmp(first->source, second->source);
+
+    if (order == 0)
+        order = strcmp(first->entry->name, second->entry->name);
+    if (order == 0)
+        order = strcmp(first->entry->arch, second->entry->arch);
+    return order != 0 ? order
+                      : (first->entry->revision < second->entry->revision) -
+                            (first->entry->revision > second->entry->revision);
+}
+
+GPtrArray *
+record_list(void)
+{
+    g_autofree char *folder = records_folder();
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)recorded_free);
+    GPtrArray *newest = g_ptr_array_new_with_free_func((GDestroyNotify)recorded_free);
+
+    for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
+        g_autofree char *path = g_build_filename(folder, leaf, NULL), *source = NULL, *repo_id = NULL;
+        g_autoptr(IndexEntry) entry =
+            g_str_has_suffix(leaf, ".json") ? record_read(path, &source, &repo_id) : NULL;
+        Recorded *recorded;
+
+        if (entry == NULL || !is_cached(entry))
+            continue;
+        recorded = g_new0(Recorded, 1);
+        *recorded = (Recorded){g_steal_pointer(&entry), g_steal_pointer(&source)};
+        g_ptr_array_add(all, recorded);
+    }
+    g_ptr_array_sort(all, compare_recorded);
+    for (guint i = 0; i < all->len; i++) {
+        Recorded **at = (Recorded **)&all->pdata[i];
+        const Recorded *last = newest->len > 0 ? g_ptr_array_index(newest, newest->len - 1) : NULL;
+
+        if (last != NULL && strcmp(last->source, (*at)->source) == 0 &&
+            strcmp(last->entry->name, (*at)->entry->name) == 0 &&
+            strcmp(last->entry->arch, (*at)->entry->arch) == 0)
+            continue;
+        g_ptr_array_add(newest, *at);
+        *at = NULL;
+    }
+    return newest;
 }
 
 static bool

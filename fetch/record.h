@@ -31,3 +31,14 @@ bool record_forget_above(const RecordOwner *owner, const IndexEntry *entry, GErr
  * @source: (nullable) any
  */
 IndexEntry *record_find(const char *source, const char *name, const char *arch, char **out_source);
+
+/** Recorded: an image that was pulled and is in the cache. */
+typedef struct {
+    IndexEntry *entry;
+    char *source;
+} Recorded;
+void recorded_free(Recorded *recorded);
+
+/** record_list: (element-type Recorded) (transfer full) of each source, name and architecture the highest revision that is
+ * in the cache, by source, name, architecture. */
+GPtrArray *record_list(void);
