@@ -8,9 +8,11 @@
 #include <stdio.h>
 
 static char *option_arch;
-static gboolean option_json, option_dry_run, option_downgrade;
+static gboolean option_all, option_json, option_dry_run, option_downgrade;
 
 static const GOptionEntry OPTIONS[] = {
+    {"all", 0, 0, G_OPTION_ARG_NONE, &option_all, "Every image that the sources offer for the architecture",
+     NULL},
     {"allow-downgrade", 0, 0, G_OPTION_ARG_NONE, &option_downgrade,
      "Take an older revision of an image than was pulled before", NULL},
     {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Architecture instead of this host's", "ARCH"},
@@ -99,6 +101,31 @@ find_all(int argc, char **argv, GPtrArray *catalogues, Wanted *wanted, GError **
     return true;
 }
 
+/* all_names: (transfer full) what is in any list, each name once. */
+static char **
+all_names(const GPtrArray *catalogues)
+{
+    g_autofree char *arch =
+        option_arch == NULL ? catalogue_host_arch() : g_strdup(index_normal_arch(option_arch));
+    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (guint i = 0; i < catalogues->len; i++) {
+        const Catalogue *catalogue = g_ptr_array_index(catalogues, i);
+        const GPtrArray *entries = catalogue->opened.index == NULL ? NULL : catalogue->opened.index->entries;
+
+        for (guint k = 0; entries != NULL && k < entries->len; k++) {
+            const IndexEntry *entry = g_ptr_array_index(entries, k);
+
+            if (!entry->is_hidden && g_strcmp0(index_normal_arch(entry->arch), arch) == 0 &&
+                g_hash_table_add(seen, entry->name))
+                g_ptr_array_add(names, g_strdup(entry->name));
+        }
+    }
+    g_ptr_array_add(names, NULL);
+    return (char **)g_ptr_array_free(g_steal_pointer(&names), FALSE);
+}
+
 static bool
 check_names(int argc, char **argv, GError **error)
 {
@@ -130,34 +157,49 @@ common_source(int argc, char **argv)
 }
 
 static bool
+handle(GPtrArray *catalogues, int argc, char **argv, GError **error)
+{
+    g_autofree Wanted *wanted = g_new0(Wanted, (gsize)MAX(argc, 1));
+    g_autoptr(Json) list = json_new_array();
+
+    if (!find_all(argc, argv, catalogues, wanted, error))
+        return false;
+    for (int i = 0; i < argc; i++)
+        if (!(option_dry_run ? plan : pull)(&wanted[i], list, error))
+            return false;
+    if (option_json)
+        show_json(list);
+    return true;
+}
+
+static bool
 run(int argc, char **argv, GError **error)
 {
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free), catalogues = NULL;
-    g_autofree Wanted *wanted = g_new0(Wanted, (gsize)argc);
+    g_auto(GStrv) names = NULL;
     g_autofree char *source = NULL;
-    g_autoptr(Json) list = json_new_array();
-    bool is_ok;
 
+    if (option_all != (argc == 0))
+        return error_set_code(error, BASE_ERROR_USAGE, "either images or --all is expected");
     if (!check_names(argc, argv, error))
         return false;
     source = common_source(argc, argv);
     catalogues = catalogue_open_all(source, CATALOGUE_ASK, warnings, error);
-    is_ok = catalogues != NULL && find_all(argc, argv, catalogues, wanted, error);
     show_warnings(warnings, NULL);
-    for (int i = 0; is_ok && i < argc; i++)
-        is_ok = (option_dry_run ? plan : pull)(&wanted[i], list, error);
-    if (option_json && is_ok)
-        show_json(list);
-    return is_ok;
+    if (catalogues == NULL)
+        return false;
+    if (!option_all)
+        return handle(catalogues, argc, argv, error);
+    names = all_names(catalogues);
+    return handle(catalogues, (int)g_strv_length(names), names, error);
 }
 
 const Verb FETCH_VERB_PULL = {
     .name = "pull",
-    .arguments = "IMAGE...",
+    .arguments = "[IMAGE...]",
     .summary = "Download, verify and unpack images into the cache",
     .description = "IMAGE is NAME or SOURCE/NAME. Prints the path of each image.",
     .options = OPTIONS,
-    .min_arguments = 1,
     .max_arguments = -1,
     .run = run,
 };

@@ -56,6 +56,16 @@ def test_only_what_is_named_is_upgraded(depot, home, site):
     assert listed(depot, "outdated") == {("one", 1, 2)}
 
 
+def test_all_images_of_the_architecture_are_pulled_at_once(depot, home, site):
+    add(depot, site, make_image(home / "secret", seed=90), "secret", "--hidden")
+    depot("repo", "add", site, make_image(home / "other", seed=91), "--name", "other", "--no-inspect", "--arch", "aarch64")
+    done = json.loads(depot("pull", "--all", "--arch", "x86_64", "--json").stdout)
+    assert {image["name"] for image in done} == {"one", "two", "three"}
+    assert all(open(image["path"], "rb").read() == (home / image["name"]).read_bytes() for image in done)
+    for words in (["--all", "one"], []):
+        assert depot("pull", *words, check=False).returncode == 2
+
+
 def test_images_with_the_same_content_are_told_apart(depot, home, site):
     """Each has revisions of its own, though the cache holds the content once."""
     for name in ("one", "two"):
