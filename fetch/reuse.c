@@ -146,12 +146,12 @@ copy_equal(const DiskManifest *manifest, const GPtrArray *equals, int fd, const 
 
 /* ---- a delta ---- */
 
-/* The smallest one whose base is here. */
-static bool
-choose_delta(const IndexEntry *entry, IndexDelta *out_delta, char **out_base)
+bool
+reuse_delta(const IndexEntry *entry, IndexDelta *out_delta, char **out_base)
 {
     bool is_found = false;
 
+    *out_base = NULL;
     for (guint i = 0; i < entry->extensions->len; i++) {
         IndexEntry base = {.name = entry->name};
         g_auto(CacheKey) key = {0};
@@ -294,8 +294,7 @@ reuse_fill(const Job *job, const DiskManifest *manifest, int fd, const char *pat
     if (!begin_anew(fd, path, error))
         return false;
     equals = find_equal(job, manifest, &left);
-    has_delta =
-        job->key.kind == DIGEST_SHA512 && choose_delta(job->entry, &delta, &base) && delta.size < left;
+    has_delta = job->key.kind == DIGEST_SHA512 && reuse_delta(job->entry, &delta, &base) && delta.size < left;
     if (has_delta) {
         if (use_delta(job, manifest, &delta, base, fd, path, &problem))
             return true;

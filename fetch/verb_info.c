@@ -2,9 +2,11 @@
 /* virt-depot info: everything about one image. */
 #include "fetch/fetch.h"
 #include "fetch/pull.h"
+#include "fetch/reuse.h"
 #include "fetch/show.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 static char *option_arch;
 static gboolean option_json, option_offline, option_refresh;
@@ -40,6 +42,39 @@ print_notes(const IndexEntry *entry)
 
         printf("%s%s\n", line == lines ? "\n" : "", safe);
     }
+}
+
+/* on_disk: what the cached image takes, in bytes; 0 where that is not known. */
+static uint64_t
+on_disk(const FetchImage *cached)
+{
+    struct stat status;
+
+    return cached != NULL && stat(cached->path, &status) == 0 ? (uint64_t)status.st_blocks * 512 : 0;
+}
+
+/* What a pull would take from this host. */
+static bool
+find_delta(const IndexEntry *entry, const FetchImage *cached, IndexDelta *out_delta)
+{
+    g_autofree char *base = NULL;
+
+    return cached == NULL && reuse_delta(entry, out_delta, &base);
+}
+
+static void
+print_here(const IndexEntry *entry, const FetchImage *cached)
+{
+    uint64_t bytes = on_disk(cached);
+    g_autofree char *taken = bytes == 0 ? NULL : cli_format_size(bytes), *size = NULL, *text = NULL;
+    IndexDelta delta;
+
+    if (find_delta(entry, cached, &delta)) {
+        size = cli_format_size(delta.size);
+        text = g_strdup_printf("%s from revision %" G_GUINT64_FORMAT ", which is here", size, delta.revision);
+    }
+    print_field("Delta", text);
+    print_field("On disk", taken);
 }
 
 static void
@@ -80,6 +115,7 @@ print_plain(const Catalogue *catalogue, const IndexEntry *entry, const FetchImag
     print_field("Signed at", signed_at);
     print_field("Signature until", sig_expires);
     print_field("Index until", expires);
+    print_here(entry, cached);
     print_field("Cached", cached == NULL ? "no" : cached->path);
     print_notes(entry);
 }
@@ -89,6 +125,7 @@ print_json(const Catalogue *catalogue, const IndexEntry *entry, const FetchImage
 {
     const DoorIndex *opened = &catalogue->opened;
     g_autoptr(Json) json = show_entry_json(catalogue->source, entry);
+    IndexDelta delta = {0};
 
     json_set_text(json, "fingerprint", opened->fingerprint);
     json_set_number(json, "signed_at", opened->signed_at);
@@ -97,6 +134,9 @@ print_json(const Catalogue *catalogue, const IndexEntry *entry, const FetchImage
     json_set_number(json, "index_expires", opened->index->expires);
     json_set_flag(json, "pullable", catalogue->refusal == NULL);
     json_set_text(json, "cached", cached == NULL ? NULL : cached->path);
+    json_set_count(json, "on_disk", on_disk(cached));
+    json_set_count(json, "delta_size", find_delta(entry, cached, &delta) ? delta.size : 0);
+    json_set_count(json, "delta_from_revision", delta.revision);
     show_json(json);
 }
 

@@ -82,9 +82,14 @@ def test_a_new_revision_costs_its_delta(site):
     for number in range(3):
         site.change(number << 20, 200 << 10, 90 + number)
         told = site.add()
-        site.check(site.pull()[0])
-        sent = site.sent()
         delta = told["deltas"][0]
+        before = json.loads(site.depot("info", "image", "--refresh", "--json").stdout)
+        assert (before["delta_size"], before["delta_from_revision"], before["cached"]) == (delta["size"], told["revision"] - 1, None)
+        assert f"from revision {told['revision'] - 1}, which is here" in site.depot("info", "image").stdout
+        path = site.check(site.pull()[0])
+        after = json.loads(site.depot("info", "image", "--json").stdout)
+        assert after["delta_size"] is None and after["cached"] == str(path) and after["on_disk"] == path.stat().st_blocks * 512
+        sent = site.sent()
         assert sent.pop(delta["file"]) == delta["size"]
         assert told["file"] not in sent and sum(sent.values()) < 10 << 10  # the manifest
     assert not [name for name in site.files() if name.endswith((".delta", ".blocks", ".part"))]
