@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* 16 MiB blocks: smaller ones cost bytes (4 MiB: +7-11 %), larger ones memory and parallelism. */
-#define DISK_XZ_BLOCK_BYTES (16u << 20)
+#define DISK_BLOCK_BYTES (16u << 20)
 /* A decoder's dictionary limit: 64 MiB is what xz -9 writes; a header may claim 4 GiB. */
 #define DISK_XZ_MAX_MEMORY (80u << 20)
 /* liblzma holds 16 bytes per block of an index: this allows four million blocks. */
@@ -163,7 +163,7 @@ bool disk_block_erase(const DiskManifest *manifest, guint number, int fd, const 
 
 /* ---- block-parallel .xz ---- */
 
-/** DiskXzJob: how to compress. */
+/** DiskPackJob: how to compress. */
 typedef struct {
     unsigned threads;
     Progress *progress; /* (nullable) */
@@ -171,7 +171,7 @@ typedef struct {
      * the file, which need not be: each block is compared with its digest first. NULL: there is none. */
     const DiskManifest *previous;
     int previous_fd;
-} DiskXzJob;
+} DiskPackJob;
 
 typedef struct {
     uint64_t raw_size;        /* bytes in */
@@ -179,17 +179,17 @@ typedef struct {
     char *sha512;             /* lower-case hex over the compressed bytes */
     DiskManifest *manifest;
     uint64_t reused_bytes; /* of the raw size: in blocks that were copied */
-} DiskXzResult;
-void disk_xz_result_clear(DiskXzResult *result);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskXzResult, disk_xz_result_clear)
+} DiskPacked;
+void disk_packed_clear(DiskPacked *result);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DiskPacked, disk_packed_clear)
 
 /**
- * disk_xz_compress: one .xz stream of DISK_XZ_BLOCK_BYTES blocks (CRC64, sizes in every block header), made on
+ * disk_pack: one .xz stream of DISK_BLOCK_BYTES blocks (CRC64, sizes in every block header), made on
  * @job->threads cores; holes of @in_fd are not read. Written from the current position of @out_fd on, in order. The
  * same image gives the same bytes, with the image before or without, on one core or many.
  */
-bool disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_name, const DiskXzJob *job,
-                      DiskXzResult *out_result, GError **error);
+bool disk_pack(int in_fd, const char *in_name, int out_fd, const char *out_name, const DiskPackJob *job,
+               DiskPacked *out_result, GError **error);
 
 /**
  * disk_xz_raw_size: the uncompressed size that the file's own index states (all streams and paddings).

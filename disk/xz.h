@@ -16,11 +16,11 @@ typedef struct {
     lzma_vli unpadded_size; /* what the stream's index wants to know */
 } DiskXzBlock;
 
-/** disk_xz_block_bound: what an encoded block of DISK_XZ_BLOCK_BYTES can have at most. */
+/** disk_xz_block_bound: what an encoded block of DISK_BLOCK_BYTES can have at most. */
 size_t disk_xz_block_bound(void);
 
 /**
- * disk_xz_block_encode: @size bytes, at most DISK_XZ_BLOCK_BYTES, into @packed, which has disk_xz_block_bound() bytes:
+ * disk_xz_block_encode: @size bytes, at most DISK_BLOCK_BYTES, into @packed, which has disk_xz_block_bound() bytes:
  * LZMA2, CRC64, both sizes in the header. Data that would grow is stored. Ctrl-C is an error.
  */
 bool disk_xz_block_encode(const uint8_t *raw, size_t size, uint8_t *packed, const char *name,
@@ -29,17 +29,17 @@ bool disk_xz_block_encode(const uint8_t *raw, size_t size, uint8_t *packed, cons
 /** disk_xz_block_measure: set @block's unpadded size from its header, which must state @raw_size and fit the block. */
 bool disk_xz_block_measure(DiskXzBlock *block, size_t raw_size);
 
-/** DiskXzPrevious: the blocks of the image before, by their raw digests. */
-typedef struct DiskXzPrevious DiskXzPrevious;
+/** DiskPrevious: the blocks of the image before, by their raw digests. */
+typedef struct DiskPrevious DiskPrevious;
 
-/** disk_xz_previous_new: (nullable) NULL where there is none or nothing in it can be used. Borrows both. */
-DiskXzPrevious *disk_xz_previous_new(const DiskManifest *manifest, int fd);
-void disk_xz_previous_free(DiskXzPrevious *previous);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskXzPrevious, disk_xz_previous_free)
+/** disk_previous_new: (nullable) NULL where there is none or nothing in it can be used. Borrows both. */
+DiskPrevious *disk_previous_new(const DiskManifest *manifest, int fd);
+void disk_previous_free(DiskPrevious *previous);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskPrevious, disk_previous_free)
 
 /**
- * disk_xz_previous_copy: the encoded block of the raw data with that digest and size into @packed, which has
+ * disk_previous_copy: the encoded block of the raw data with that digest and size into @packed, which has
  * disk_xz_block_bound() bytes, compared with its own digest. Returns: false where there is none or it is damaged
  */
-bool disk_xz_previous_copy(const DiskXzPrevious *previous, const uint8_t *raw_sha256, size_t raw_size,
-                           uint8_t *packed, DiskXzBlock *out_block);
+bool disk_previous_copy(const DiskPrevious *previous, const uint8_t *raw_sha256, size_t raw_size,
+                        uint8_t *packed, DiskXzBlock *out_block);

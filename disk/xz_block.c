@@ -10,7 +10,7 @@
 size_t
 disk_xz_block_bound(void)
 {
-    return lzma_block_buffer_bound(DISK_XZ_BLOCK_BYTES);
+    return lzma_block_buffer_bound(DISK_BLOCK_BYTES);
 }
 
 /* LZMA2 in steps, so that Ctrl-C is heard. *@out_fits is false for data that grows: it is stored instead. */
@@ -63,7 +63,7 @@ disk_xz_block_encode(const uint8_t *raw, size_t size, uint8_t *packed, const cha
 
     lzma_lzma_preset(&options, PRESET); /* fails only for an unknown preset */
     /* A larger dictionary than the block finds nothing more, and every decoder would have to reserve it. */
-    options.dict_size = DISK_XZ_BLOCK_BYTES;
+    options.dict_size = DISK_BLOCK_BYTES;
     ret = lzma_block_header_size(&block);
     if (ret != LZMA_OK)
         return disk_xz_fail(error, name, ret);

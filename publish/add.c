@@ -47,7 +47,7 @@ publish_item_free(PublishItem *item)
     g_free(item->path);
     guest_info_free(item->guest);
     store_upload_clear(&item->upload);
-    disk_xz_result_clear(&item->result);
+    disk_packed_clear(&item->result);
     g_clear_pointer(&item->bases, g_ptr_array_unref);
     g_ptr_array_unref(item->deltas);
     g_ptr_array_unref(item->delta_notes);
@@ -268,7 +268,7 @@ compress(const PublishAdd *add, PublishItem *item, GError **error)
     Store *store = add->repo->store;
     g_autofree char *label = g_strdup_printf("compress %s", item->name);
     g_autoptr(Progress) progress = NULL;
-    DiskXzJob job = {.threads = add->threads, .previous = item->previous, .previous_fd = item->previous_fd};
+    DiskPackJob job = {.threads = add->threads, .previous = item->previous, .previous_fd = item->previous_fd};
     uint64_t size;
 
     if (!fd_size(item->image.fd, item->image.path, &size, error) ||
@@ -276,8 +276,8 @@ compress(const PublishAdd *add, PublishItem *item, GError **error)
         return false;
     progress = progress_new(label, size);
     job.progress = progress;
-    return disk_xz_compress(item->image.fd, item->image.path, item->upload.fd, store_location(store), &job,
-                            &item->result, error) &&
+    return disk_pack(item->image.fd, item->image.path, item->upload.fd, store_location(store), &job,
+                     &item->result, error) &&
            publish_image_check_unchanged(&item->image, error);
 }
 

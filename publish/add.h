@@ -22,7 +22,7 @@ typedef struct {
     DiskManifest *previous; /* (nullable) of the revision before */
     Fd previous_fd;
     StoreUpload upload;
-    DiskXzResult result;
+    DiskPacked result;
     GPtrArray *bases;        /* (element-type PublishBase) (nullable) */
     GPtrArray *deltas;       /* (element-type PublishDelta) */
     GPtrArray *delta_notes;  /* (element-type utf8) why there is none from a base */

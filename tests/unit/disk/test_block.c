@@ -18,13 +18,13 @@
 #include <cmocka.h>
 
 #define MIB (1u << 20)
-#define RAW_BYTES (3u * DISK_XZ_BLOCK_BYTES + 5000u) /* blocks: text with holes, a hole, text, a short one */
+#define RAW_BYTES (3u * DISK_BLOCK_BYTES + 5000u) /* blocks: text with holes, a hole, text, a short one */
 
 typedef struct {
     uint8_t *raw;
     int packed;
     DiskManifest *manifest;
-    DiskXzResult result;
+    DiskPacked result;
 } Sample;
 
 static int
@@ -53,17 +53,17 @@ static int
 make_sample(void **state)
 {
     Sample *sample = g_new0(Sample, 1);
-    const DiskXzJob job = {.threads = 2, .previous_fd = -1};
+    const DiskPackJob job = {.threads = 2, .previous_fd = -1};
     g_auto(Fd) in = new_file();
 
     sample->raw = g_malloc0(RAW_BYTES);
     fill(sample->raw, 300000);
     fill(sample->raw + 8 * MIB + DISK_GRAIN, 3 * DISK_GRAIN);
-    fill(sample->raw + 2 * DISK_XZ_BLOCK_BYTES + 100, 300000);
+    fill(sample->raw + 2 * DISK_BLOCK_BYTES + 100, 300000);
     fill(sample->raw + RAW_BYTES - 10, 10);
     assert_true(fd_pwrite_all(in, sample->raw, RAW_BYTES, 0, "in", NULL));
     sample->packed = new_file();
-    assert_true(disk_xz_compress(in, "in", sample->packed, "out", &job, &sample->result, NULL));
+    assert_true(disk_pack(in, "in", sample->packed, "out", &job, &sample->result, NULL));
     sample->manifest = sample->result.manifest;
     assert_int_equal(sample->manifest->blocks->len, 4);
     *state = sample;
@@ -76,7 +76,7 @@ free_sample(void **state)
     Sample *sample = *state;
 
     fd_close(sample->packed);
-    disk_xz_result_clear(&sample->result);
+    disk_packed_clear(&sample->result);
     g_free(sample->raw);
     g_free(sample);
     return 0;
@@ -225,7 +225,7 @@ what_was_left_behind_is_found_and_erased(void **state)
 
     assert_int_equal(ftruncate(out, RAW_BYTES), 0);
     assert_true(fd_pwrite_all(out, "x", 1, 12 * MIB, "out", NULL)); /* where the map has a hole */
-    assert_true(fd_pwrite_all(out, "x", 1, DISK_XZ_BLOCK_BYTES, "out", NULL));
+    assert_true(fd_pwrite_all(out, "x", 1, DISK_BLOCK_BYTES, "out", NULL));
     for (guint i = 0; i < 2; i++) {
         assert_true(disk_block_compare(sample->manifest, i, out, "out", &is_same, NULL));
         assert_false(is_same);

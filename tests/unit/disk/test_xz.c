@@ -85,7 +85,7 @@ make_image(const char *name)
     g_autofree uint8_t *noise = g_malloc(1 << 20);
 
     fill_noise(noise, 1 << 20);
-    assert_true(fd_pwrite_all(fd, noise, 1 << 20, DISK_XZ_BLOCK_BYTES - 5000, name, NULL));
+    assert_true(fd_pwrite_all(fd, noise, 1 << 20, DISK_BLOCK_BYTES - 5000, name, NULL));
     assert_true(fd_pwrite_all(fd, "hello", 5, 80u << 20, name, NULL));
     assert_int_equal(ftruncate(fd, (100 << 20) + 1), 0);
 }
@@ -99,14 +99,14 @@ digest_of(const char *name)
 }
 
 static void
-compress(const char *from, const char *to, DiskXzResult *out_result)
+compress(const char *from, const char *to, DiskPacked *out_result)
 {
     g_auto(Fd) in = open_in_dir(from, O_RDONLY);
     g_auto(Fd) out = open_in_dir(to, O_RDWR | O_CREAT | O_TRUNC);
-    const DiskXzJob job = {.threads = 2};
+    const DiskPackJob job = {.threads = 2};
     g_autoptr(GError) error = NULL;
 
-    if (!disk_xz_compress(in, from, out, to, &job, out_result, &error))
+    if (!disk_pack(in, from, out, to, &job, out_result, &error))
         fail_msg("%s", error->message);
 }
 
@@ -122,7 +122,7 @@ decompress(const char *from, const char *to, uint64_t max_size, GError **error)
 static void
 what_is_compressed_comes_back_with_its_holes(void **state G_GNUC_UNUSED)
 {
-    g_auto(DiskXzResult) result = {0};
+    g_auto(DiskPacked) result = {0};
     g_autoptr(GError) error = NULL;
     g_autofree char *packed = NULL, *before = NULL, *after = NULL;
     g_auto(Fd) fd = -1;
@@ -153,7 +153,7 @@ what_is_compressed_comes_back_with_its_holes(void **state G_GNUC_UNUSED)
 static void
 the_real_xz_reads_what_we_write(void **state G_GNUC_UNUSED)
 {
-    g_auto(DiskXzResult) result = {0};
+    g_auto(DiskPacked) result = {0};
 
     if (!has_xz())
         skip();
@@ -168,7 +168,7 @@ static void
 data_that_cannot_shrink_is_stored(void **state G_GNUC_UNUSED)
 {
     g_autofree uint8_t *noise = g_malloc(3 << 20);
-    g_auto(DiskXzResult) result = {0};
+    g_auto(DiskPacked) result = {0};
     g_autoptr(GError) error = NULL;
     g_autofree char *path = g_build_filename(dir, "noise", NULL);
 
@@ -240,7 +240,7 @@ damaged_oversized_and_greedy_files_are_refused(void **state G_GNUC_UNUSED)
 static void
 an_empty_image_is_an_empty_stream(void **state G_GNUC_UNUSED)
 {
-    g_auto(DiskXzResult) result = {0};
+    g_auto(DiskPacked) result = {0};
     g_autoptr(GError) error = NULL;
 
     close(open_in_dir("empty", O_RDWR | O_CREAT | O_TRUNC));

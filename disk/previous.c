@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-struct DiskXzPrevious {
+struct DiskPrevious {
     int fd;
     GHashTable *blocks; /* (element-type DiskManifestBlock) keys and values are the manifest's blocks */
 };
@@ -33,15 +33,15 @@ is_same_data(gconstpointer a, gconstpointer b)
            memcmp(first->raw_sha256, second->raw_sha256, DISK_SHA256_BYTES) == 0;
 }
 
-DiskXzPrevious *
-disk_xz_previous_new(const DiskManifest *manifest, int fd)
+DiskPrevious *
+disk_previous_new(const DiskManifest *manifest, int fd)
 {
-    DiskXzPrevious *previous;
+    DiskPrevious *previous;
 
     /* Blocks of one stream share their check; ours have CRC64. */
     if (manifest == NULL || manifest->check != LZMA_CHECK_CRC64)
         return NULL;
-    previous = g_new0(DiskXzPrevious, 1);
+    previous = g_new0(DiskPrevious, 1);
     previous->fd = fd;
     previous->blocks = g_hash_table_new(hash_block, is_same_data);
     for (guint i = 0; i < manifest->blocks->len; i++)
@@ -50,7 +50,7 @@ disk_xz_previous_new(const DiskManifest *manifest, int fd)
 }
 
 void
-disk_xz_previous_free(DiskXzPrevious *previous)
+disk_previous_free(DiskPrevious *previous)
 {
     if (previous == NULL)
         return;
@@ -59,8 +59,8 @@ disk_xz_previous_free(DiskXzPrevious *previous)
 }
 
 bool
-disk_xz_previous_copy(const DiskXzPrevious *previous, const uint8_t *raw_sha256, size_t raw_size,
-                      uint8_t *packed, DiskXzBlock *out_block)
+disk_previous_copy(const DiskPrevious *previous, const uint8_t *raw_sha256, size_t raw_size, uint8_t *packed,
+                   DiskXzBlock *out_block)
 {
     DiskManifestBlock wanted = {.raw_size = (uint32_t)raw_size};
     const DiskManifestBlock *found;

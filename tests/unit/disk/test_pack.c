@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#define BLOCK ((uint64_t)DISK_XZ_BLOCK_BYTES)
+#define BLOCK ((uint64_t)DISK_BLOCK_BYTES)
 
 static int
 new_file(void)
@@ -46,24 +46,24 @@ static int
 new_image(void)
 {
     int fd = new_file();
-    g_autofree uint8_t *zeroes = g_malloc0(DISK_XZ_BLOCK_BYTES);
+    g_autofree uint8_t *zeroes = g_malloc0(DISK_BLOCK_BYTES);
 
     write_noise(fd, 0, 100000, 1);
     write_noise(fd, BLOCK + 8192, 50000, 2);
-    assert_true(fd_pwrite_all(fd, zeroes, DISK_XZ_BLOCK_BYTES, 3 * BLOCK, "image", NULL));
+    assert_true(fd_pwrite_all(fd, zeroes, DISK_BLOCK_BYTES, 3 * BLOCK, "image", NULL));
     write_noise(fd, 5 * BLOCK - 5000, 10000, 3);
     assert_int_equal(ftruncate(fd, (off_t)(6 * BLOCK + 5001)), 0);
     return fd;
 }
 
 static int
-compress(int in, unsigned threads, const DiskManifest *previous, int previous_fd, DiskXzResult *out_result)
+compress(int in, unsigned threads, const DiskManifest *previous, int previous_fd, DiskPacked *out_result)
 {
-    const DiskXzJob job = {.threads = threads, .previous = previous, .previous_fd = previous_fd};
+    const DiskPackJob job = {.threads = threads, .previous = previous, .previous_fd = previous_fd};
     g_autoptr(GError) error = NULL;
     int out = new_file();
 
-    if (!disk_xz_compress(in, "image", out, "image.xz", &job, out_result, &error))
+    if (!disk_pack(in, "image", out, "image.xz", &job, out_result, &error))
         fail_msg("%s", error->message);
     return out;
 }
@@ -83,7 +83,7 @@ static void
 the_manifest_covers_every_byte(void **state G_GNUC_UNUSED)
 {
     g_auto(Fd) in = new_image();
-    g_auto(DiskXzResult) result = {0};
+    g_auto(DiskPacked) result = {0};
     g_auto(Fd) out = compress(in, 2, NULL, -1, &result);
     const DiskManifest *manifest = result.manifest;
     g_autoptr(GBytes) printed = disk_manifest_print(manifest, NULL);
@@ -118,7 +118,7 @@ static void
 the_same_image_gives_the_same_bytes(void **state G_GNUC_UNUSED)
 {
     g_auto(Fd) in = new_image();
-    g_auto(DiskXzResult) one = {0}, many = {0}, again = {0};
+    g_auto(DiskPacked) one = {0}, many = {0}, again = {0};
     g_auto(Fd) first = compress(in, 1, NULL, -1, &one);
     g_auto(Fd) second = compress(in, 5, NULL, -1, &many);
     g_auto(Fd) third = compress(in, 2, one.manifest, first, &again);
@@ -133,7 +133,7 @@ static void
 only_changed_blocks_are_compressed_again(void **state G_GNUC_UNUSED)
 {
     g_auto(Fd) in = new_image();
-    g_auto(DiskXzResult) before = {0}, fresh = {0}, reused = {0};
+    g_auto(DiskPacked) before = {0}, fresh = {0}, reused = {0};
     g_auto(Fd) first = compress(in, 2, NULL, -1, &before);
     g_auto(Fd) second = -1, third = -1;
 
@@ -150,7 +150,7 @@ static void
 damage_in_the_image_before_only_costs_time(void **state G_GNUC_UNUSED)
 {
     g_auto(Fd) in = new_image();
-    g_auto(DiskXzResult) before = {0}, flipped = {0}, cut = {0}, other_check = {0};
+    g_auto(DiskPacked) before = {0}, flipped = {0}, cut = {0}, other_check = {0};
     g_auto(Fd) first = compress(in, 2, NULL, -1, &before);
     g_auto(Fd) second = -1, third = -1, fourth = -1;
     const DiskManifestBlock *block = &g_array_index(before.manifest->blocks, DiskManifestBlock, 1);
@@ -173,7 +173,7 @@ static void
 a_block_of_another_size_is_not_taken(void **state G_GNUC_UNUSED)
 {
     g_auto(Fd) in = new_image();
-    g_auto(DiskXzResult) before = {0}, after = {0};
+    g_auto(DiskPacked) before = {0}, after = {0};
     g_auto(Fd) first = compress(in, 2, NULL, -1, &before);
     g_auto(Fd) second = -1;
     DiskManifestBlock *blocks = &g_array_index(before.manifest->blocks, DiskManifestBlock, 0);
@@ -191,11 +191,11 @@ an_output_that_cannot_be_written_stops_every_thread(void **state G_GNUC_UNUSED)
 {
     g_auto(Fd) in = new_image();
     g_auto(Fd) full = open("/dev/full", O_WRONLY | O_CLOEXEC);
-    g_auto(DiskXzResult) result = {0};
+    g_auto(DiskPacked) result = {0};
     g_autoptr(GError) error = NULL;
-    const DiskXzJob job = {.threads = 3};
+    const DiskPackJob job = {.threads = 3};
 
-    assert_false(disk_xz_compress(in, "image", full, "image.xz", &job, &result, &error));
+    assert_false(disk_pack(in, "image", full, "image.xz", &job, &result, &error));
     assert_non_null(strstr(error->message, "No space left"));
     assert_null(result.manifest);
 }

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define WINDOW_PER_THREAD 2u /* blocks: a slow one then seldom holds up the other threads */
-#define GRAINS (DISK_XZ_BLOCK_BYTES / DISK_GRAIN)
+#define GRAINS (DISK_BLOCK_BYTES / DISK_GRAIN)
 
 typedef struct {
     uint8_t *raw;
@@ -36,7 +36,7 @@ typedef struct {
     uint64_t raw_size;
     Progress *progress;
     Scratch *scratch; /* one per worker */
-    const DiskXzPrevious *previous;
+    const DiskPrevious *previous;
 
     pthread_mutex_t zero_lock; /* guards @zero */
     Finished zero;             /* a full block of zeroes: most of a disk image; made on first need */
@@ -99,9 +99,8 @@ static bool
 finish_data(Encoder *encoder, const Scratch *scratch, size_t size, Finished *out_finished, GError **error)
 {
     describe(out_finished, scratch->raw, size);
-    if (encoder->previous != NULL &&
-        disk_xz_previous_copy(encoder->previous, out_finished->described.raw_sha256, size, scratch->packed,
-                              &out_finished->packed)) {
+    if (encoder->previous != NULL && disk_previous_copy(encoder->previous, out_finished->described.raw_sha256,
+                                                        size, scratch->packed, &out_finished->packed)) {
         pthread_mutex_lock(&encoder->lock);
         encoder->reused += size;
         pthread_mutex_unlock(&encoder->lock);
@@ -122,9 +121,9 @@ finish_zeroes(Encoder *encoder, const Scratch *scratch, Finished *out_finished, 
     if (encoder->zero.packed.data == NULL) {
         Finished made = {0};
 
-        memset(scratch->raw, 0, DISK_XZ_BLOCK_BYTES);
-        describe(&made, scratch->raw, DISK_XZ_BLOCK_BYTES);
-        is_done = disk_xz_block_encode(scratch->raw, DISK_XZ_BLOCK_BYTES, scratch->packed, encoder->in_name,
+        memset(scratch->raw, 0, DISK_BLOCK_BYTES);
+        describe(&made, scratch->raw, DISK_BLOCK_BYTES);
+        is_done = disk_xz_block_encode(scratch->raw, DISK_BLOCK_BYTES, scratch->packed, encoder->in_name,
                                        &made.packed, error);
         if (is_done) {
             made.packed.data = g_memdup2(made.packed.data, made.packed.size);
@@ -146,15 +145,15 @@ finish_block(Encoder *encoder, Scratch *scratch, uint64_t offset, size_t size, F
     bool is_zero = true;
 
     if (scratch->raw == NULL) {
-        scratch->raw = g_malloc(DISK_XZ_BLOCK_BYTES);
+        scratch->raw = g_malloc(DISK_BLOCK_BYTES);
         scratch->packed = g_malloc(disk_xz_block_bound());
     }
     /* A block that is one hole is not even looked at. */
-    if (size < DISK_XZ_BLOCK_BYTES ||
+    if (size < DISK_BLOCK_BYTES ||
         disk_sparse_next_data(encoder->in_fd, offset, offset + size, &start, &end)) {
         if (!disk_sparse_read(encoder->in_fd, scratch->raw, size, offset, encoder->in_name, &is_zero, error))
             return false;
-        is_zero = is_zero && size == DISK_XZ_BLOCK_BYTES;
+        is_zero = is_zero && size == DISK_BLOCK_BYTES;
     }
     if (is_zero)
         return finish_zeroes(encoder, scratch, out_finished, error);
@@ -242,8 +241,8 @@ static bool
 encode_item(size_t item, unsigned worker, void *context, GError **error)
 {
     Encoder *encoder = context;
-    uint64_t offset = (uint64_t)item * DISK_XZ_BLOCK_BYTES;
-    size_t size = MIN(encoder->raw_size - offset, DISK_XZ_BLOCK_BYTES);
+    uint64_t offset = (uint64_t)item * DISK_BLOCK_BYTES;
+    size_t size = MIN(encoder->raw_size - offset, DISK_BLOCK_BYTES);
     g_autoptr(GError) failure = NULL;
     Finished finished = {0};
 
@@ -331,17 +330,17 @@ encoder_clear(Encoder *encoder, unsigned threads)
 }
 
 void
-disk_xz_result_clear(DiskXzResult *result)
+disk_packed_clear(DiskPacked *result)
 {
     g_clear_pointer(&result->sha512, g_free);
     g_clear_pointer(&result->manifest, disk_manifest_free);
 }
 
 bool
-disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_name, const DiskXzJob *job,
-                 DiskXzResult *out_result, GError **error)
+disk_pack(int in_fd, const char *in_name, int out_fd, const char *out_name, const DiskPackJob *job,
+          DiskPacked *out_result, GError **error)
 {
-    g_autoptr(DiskXzPrevious) previous = disk_xz_previous_new(job->previous, job->previous_fd);
+    g_autoptr(DiskPrevious) previous = disk_previous_new(job->previous, job->previous_fd);
     Encoder encoder = {.in_fd = in_fd,
                        .in_name = in_name,
                        .out_fd = out_fd,
@@ -356,7 +355,7 @@ disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_nam
 
     if (!fd_size(in_fd, in_name, &encoder.raw_size, error))
         return false;
-    n_blocks = (size_t)((encoder.raw_size + DISK_XZ_BLOCK_BYTES - 1) / DISK_XZ_BLOCK_BYTES);
+    n_blocks = (size_t)((encoder.raw_size + DISK_BLOCK_BYTES - 1) / DISK_BLOCK_BYTES);
     if (n_blocks > DISK_MANIFEST_MAX_BLOCKS)
         return error_set(error, "%s: larger than 8 TiB; an image in qcow2 format can hold a larger disk",
                          in_name);
@@ -367,11 +366,11 @@ disk_xz_compress(int in_fd, const char *in_name, int out_fd, const char *out_nam
     if (is_done) {
         encoder.manifest->raw_size = encoder.raw_size;
         encoder.manifest->packed_size = encoder.written;
-        *out_result = (DiskXzResult){.raw_size = encoder.raw_size,
-                                     .compressed_size = encoder.written,
-                                     .sha512 = digest_finish(encoder.digest),
-                                     .manifest = g_steal_pointer(&encoder.manifest),
-                                     .reused_bytes = encoder.reused};
+        *out_result = (DiskPacked){.raw_size = encoder.raw_size,
+                                   .compressed_size = encoder.written,
+                                   .sha512 = digest_finish(encoder.digest),
+                                   .manifest = g_steal_pointer(&encoder.manifest),
+                                   .reused_bytes = encoder.reused};
     }
     encoder_clear(&encoder, job->threads);
     return is_done;
