@@ -6,11 +6,27 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define LOW_SPEED_BYTES 1000L /* per second */
 #define MAX_PAUSE_MS 60000u
 #define MAX_REDIRECTS 8L
+#define MIN_BUFFER ((uint64_t)4096)
+
+static atomic_uint_fast64_t requests, body_bytes;
+
+NetUsage
+net_usage(void)
+{
+    return (NetUsage){atomic_load(&requests), atomic_load(&body_bytes)};
+}
+
+void
+net_curl_count(size_t bytes)
+{
+    atomic_fetch_add(&body_bytes, bytes);
+}
 
 static void
 init_once(void)
@@ -89,11 +105,21 @@ on_progress(void *context G_GNUC_UNUSED, curl_off_t a G_GNUC_UNUSED, curl_off_t 
     return interrupt_signal() != 0;
 }
 
+/* One read of the whole buffer is not divided by curl: with a slow rate it would pause for longer than a stall may last. */
+static long
+buffer_size(const NetLimits *limits)
+{
+    const uint64_t slice = MAX(limits->max_rate / 4, MIN_BUFFER);
+
+    return limits->max_rate == 0 ? NET_CURL_BUFFER : (long)MIN(slice, (uint64_t)NET_CURL_BUFFER);
+}
+
 /* set_common: what every request has. */
 void
 net_curl_set_common(CURL *curl, const char *url, const NetLimits *limits, char *message,
                     struct curl_slist *headers)
 {
+    atomic_fetch_add(&requests, 1);
     curl_easy_reset(curl);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -106,7 +132,8 @@ net_curl_set_common(CURL *curl, const char *url, const NetLimits *limits, char *
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, LOW_SPEED_BYTES);
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)limits->stall_seconds);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
-    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, NET_CURL_BUFFER);
+    curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, buffer_size(limits));
+    curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)limits->max_rate);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);

@@ -24,7 +24,7 @@ typedef struct {
     uint64_t have; /* bytes in the sink */
     uint64_t size; /* exact, or 0 */
     uint64_t max_size;
-    Progress *progress;
+    Progress *progress, *total;
     const char *if_none_match;
     char *etag; /* strong; of the bytes in the sink */
 
@@ -163,7 +163,9 @@ on_body(char *data, size_t one, size_t count, void *context)
     else if (!fd_pwrite_all(transfer->fd, data, size, transfer->have, "download", &transfer->refusal))
         return 0;
     transfer->have += size;
+    net_curl_count(size);
     progress_set(transfer->progress, transfer->have);
+    progress_add(transfer->total, size);
     return size;
 }
 
@@ -315,5 +317,6 @@ net_http_download(const NetDownload *download, const NetLimits *limits, GError *
     transfer.size = download->size;
     transfer.max_size = download->size > 0 ? download->size : download->max_size;
     transfer.progress = download->progress;
+    transfer.total = download->total;
     return run(&transfer, error);
 }

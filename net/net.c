@@ -29,6 +29,7 @@ net_limits_init(NetLimits *limits)
     limits->stall_seconds = MAX(1, from_environment("VIRT_DEPOT_STALL_SECONDS", 30));
     limits->retry_ms = from_environment("VIRT_DEPOT_RETRY_MS", 1000);
     limits->max_failures = 5;
+    limits->max_rate = 0;
     limits->access = NULL;
 }
 
@@ -77,6 +78,7 @@ copy_rest(int in, const char *path, const NetDownload *download, uint64_t size, 
             return false;
         at += wanted;
         progress_set(download->progress, at);
+        progress_add(download->total, wanted);
     }
     return true;
 }

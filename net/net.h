@@ -32,11 +32,21 @@ typedef struct {
         stall_seconds; /* 30: give up on a transfer below 1000 B/s for that long; VIRT_DEPOT_STALL_SECONDS */
     unsigned retry_ms; /* 1000: pause before the first retry, doubled each time; VIRT_DEPOT_RETRY_MS */
     unsigned max_failures;   /* 5 transient failures in a row without a byte of progress */
+    uint64_t max_rate;       /* 0: bytes per second of one connection; 0 for as fast as it goes */
     const NetAccess *access; /* (nullable) borrowed */
 } NetLimits;
 
 /** net_limits_init: the defaults, after the two environment variables. */
 void net_limits_init(NetLimits *limits);
+
+/** NetUsage: what this process has asked servers for since it began. Local files do not count. */
+typedef struct {
+    uint64_t requests; /* repeated ones count, and those that were answered with "not modified" or an error */
+    uint64_t bytes;    /* of bodies */
+} NetUsage;
+
+/** net_usage: from any thread. */
+NetUsage net_usage(void);
 
 typedef struct {
     GBytes *body; /* NULL: not modified since @etag */
@@ -62,6 +72,7 @@ typedef struct {
     uint64_t size;      /* of the whole file, exactly; 0: not known */
     uint64_t max_size;  /* the cap where @size is 0 */
     Progress *progress; /* (nullable) */
+    Progress *total;    /* (nullable) of several downloads together: gets what arrives here */
 } NetDownload;
 
 /**

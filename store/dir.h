@@ -23,3 +23,12 @@ char *store_path(const Store *store, const char *relative);
 
 /** store_write_file: a new file, with exactly @mode, fsynced; the folder is left to the caller. */
 bool store_write_file(const char *path, const void *data, size_t size, mode_t mode, GError **error);
+
+/** store_links_write: make @links within the new folder @dir, which will be gen/N. */
+bool store_links_write(const char *dir, const StoreLink *links, size_t n_links, GError **error);
+
+/** store_replace_link: @name at the top points to @target, from one moment to the next. The lock must be held. */
+bool store_replace_link(Store *store, const char *name, const char *target, GError **error);
+
+/** store_make_link: the same for "current/@name", where that is not so already. */
+bool store_make_link(Store *store, const char *name, GError **error);

@@ -68,14 +68,16 @@ write_texts(const char *dir, const StoreText *texts, size_t n_texts, GError **er
 
 /* write_generation: gen/N, complete from the moment it has that name. */
 static bool
-write_generation(Store *store, const char *final, const StoreText *texts, size_t n_texts, GError **error)
+write_generation(Store *store, const char *final, const StoreText *texts, size_t n_texts,
+                 const StoreLink *links, size_t n_links, GError **error)
 {
     g_autofree char *temp = store_path(store, STORE_TEMP_PREFIX "gen-XXXXXX");
     g_autofree char *parent = store_path(store, STORE_GENERATIONS);
 
     if (g_mkdtemp_full(temp, 0700) == NULL)
         return error_set_errno(error, "%s: cannot make a temporary folder", store->dir);
-    if (!write_texts(temp, texts, n_texts, error) || !file_make_dirs(parent, 0755, error) ||
+    if (!store_links_write(temp, links, n_links, error) || !write_texts(temp, texts, n_texts, error) ||
+        !file_make_dirs(parent, 0755, error) ||
         !file_remove_tree(final, error)) { /* a killed run's, never switched to */
         file_remove_tree(temp, NULL);
         return false;
@@ -88,9 +90,8 @@ write_generation(Store *store, const char *final, const StoreText *texts, size_t
     return file_sync_dir(parent, error);
 }
 
-/* replace_link: @name at the top points to @target, from one moment to the next. */
-static bool
-replace_link(Store *store, const char *name, const char *target, GError **error)
+bool
+store_replace_link(Store *store, const char *name, const char *target, GError **error)
 {
     g_autofree char *temp = g_strconcat(store->dir, "/" STORE_TEMP_PREFIX, name, NULL);
     g_autofree char *path = store_path(store, name);
@@ -109,19 +110,26 @@ is_link_to(const Store *store, const char *name, const char *target)
     return g_strcmp0(found, target) == 0;
 }
 
-static bool
-make_link(Store *store, const char *name, GError **error)
+bool
+store_make_link(Store *store, const char *name, GError **error)
 {
     g_autofree char *target = g_build_filename(STORE_CURRENT, name, NULL);
 
-    return is_link_to(store, name, target) || replace_link(store, name, target, error);
+    return is_link_to(store, name, target) || store_replace_link(store, name, target, error);
 }
 
 static bool
-make_links(Store *store, const StoreText *texts, size_t n_texts, GError **error)
+make_links(Store *store, const StoreText *texts, size_t n_texts, const StoreLink *links, size_t n_links,
+           GError **error)
 {
     for (size_t i = 0; i < n_texts; i++) {
-        if (!make_link(store, texts[i].name, error))
+        if (!store_make_link(store, texts[i].name, error))
+            return false;
+    }
+    for (size_t i = 0; i < n_links; i++) {
+        g_autofree char *top = g_strndup(links[i].name, strcspn(links[i].name, "/"));
+
+        if (!store_make_link(store, top, error))
             return false;
     }
     return true;
@@ -143,7 +151,7 @@ store_check_links(Store *store, bool fix, GPtrArray **out_broken, GError **error
         if (is_link_to(store, name, target))
             continue;
         g_ptr_array_add(broken, g_strdup(name));
-        if (fix && !make_link(store, name, error))
+        if (fix && !store_make_link(store, name, error))
             return false;
     }
     *out_broken = g_steal_pointer(&broken);
@@ -153,7 +161,7 @@ store_check_links(Store *store, bool fix, GPtrArray **out_broken, GError **error
 static bool
 switch_to(Store *store, const char *target, GError **error)
 {
-    return replace_link(store, STORE_CURRENT, target, error) && file_sync_dir(store->dir, error);
+    return store_replace_link(store, STORE_CURRENT, target, error) && file_sync_dir(store->dir, error);
 }
 
 static int
@@ -211,7 +219,8 @@ store_remove_generation(Store *store, uint64_t version, GError **error)
 }
 
 bool
-store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_texts, GError **error)
+store_publish_links(Store *store, uint64_t version, const StoreText *texts, size_t n_texts,
+                    const StoreLink *links, size_t n_links, GError **error)
 {
     g_autofree char *target = g_strdup_printf(STORE_GENERATIONS "/%" G_GUINT64_FORMAT, version);
     g_autofree char *final = store_path(store, target);
@@ -223,8 +232,14 @@ store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_t
     if (version <= current)
         return error_set(error, "%s: version %" G_GUINT64_FORMAT " cannot follow version %" G_GUINT64_FORMAT,
                          store->dir, version, current);
-    return write_generation(store, final, texts, n_texts, error) &&
-           make_links(store, texts, n_texts, error) && switch_to(store, target, error);
+    return write_generation(store, final, texts, n_texts, links, n_links, error) &&
+           make_links(store, texts, n_texts, links, n_links, error) && switch_to(store, target, error);
+}
+
+bool
+store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_texts, GError **error)
+{
+    return store_publish_links(store, version, texts, n_texts, NULL, 0, error);
 }
 
 static GBytes *

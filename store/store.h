@@ -121,6 +121,32 @@ bool store_texts_parse(GBytes *message, StoreText out_texts[STORE_MAX_TEXTS], si
  */
 bool store_publish(Store *store, uint64_t version, const StoreText *texts, size_t n_texts, GError **error);
 
+/** StoreLink: a file that a generation shows under a name of its own. Borrowed strings. */
+typedef struct {
+    const char *name; /* relative, as store_is_link_name() takes it */
+    const char *blob; /* "blobs/sha512/ab/HEX" */
+} StoreLink;
+
+/**
+ * store_is_link_name: whether @name can be shown beside the texts (pure): parts of up to 255 bytes that are not empty and do
+ * not start with a dot, no control character, and the first part is no name that a repository has of its own.
+ */
+bool store_is_link_name(const char *name);
+
+/**
+ * store_publish_links: store_publish() of a version with files that have names of their own. They change with the same
+ * switch as the texts: both are links through "current".
+ * Errors: two names of which one is a folder of the other
+ */
+bool store_publish_links(Store *store, uint64_t version, const StoreText *texts, size_t n_texts,
+                         const StoreLink *links, size_t n_links, GError **error);
+
+/** store_add_links: the blobs that the names of generation @version lead to, into the table @links: name -> blob's path. */
+bool store_add_links(Store *store, uint64_t version, GHashTable *links, GError **error);
+
+/** store_sweep_links: remove names at the top that the current generation has no more. The lock must be held. */
+bool store_sweep_links(Store *store, GError **error);
+
 /**
  * store_read_texts: the content of each of @texts, by its name, all from one and the same generation. Needs
  * no lock.
