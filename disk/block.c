@@ -9,6 +9,7 @@
 #include "base/interrupt.h"
 #include "disk/sparse.h"
 #include "disk/xz.h"
+#include "disk/zstd.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -56,30 +57,6 @@ contradiction(const DiskBlock *block, const char *name, const char *what, GError
                           name, block->number, what);
 }
 
-/* @filters are then the caller's to free, whatever comes back. */
-static lzma_ret
-open_decoder(const DiskBlock *block, lzma_stream *stream, lzma_block *header)
-{
-    lzma_ret ret;
-
-    header->header_size = lzma_block_header_size_decode(block->packed[0]);
-    /* A zero byte would be the start of an index. */
-    if (block->packed[0] == 0 || header->header_size > block->place.packed_size)
-        return LZMA_DATA_ERROR;
-    ret = lzma_block_header_decode(header, NULL, block->packed);
-    if (ret != LZMA_OK)
-        return ret;
-    if (header->uncompressed_size == LZMA_VLI_UNKNOWN)
-        header->uncompressed_size = block->place.raw_size; /* the decoder gives no byte more */
-    if (header->uncompressed_size != block->place.raw_size ||
-        (header->compressed_size != LZMA_VLI_UNKNOWN &&
-         lzma_block_total_size(header) != block->place.packed_size))
-        return LZMA_DATA_ERROR;
-    if (lzma_raw_decoder_memusage(header->filters) > DISK_XZ_MAX_MEMORY)
-        return LZMA_MEMLIMIT_ERROR;
-    return lzma_block_decoder(stream, header);
-}
-
 /* @size bytes of the raw data, which start at @at: those that the map calls data are written, the others must be zero. */
 static bool
 write_by_map(const DiskBlock *block, const uint8_t *data, size_t size, uint64_t at, int fd, const char *name,
@@ -98,60 +75,69 @@ write_by_map(const DiskBlock *block, const uint8_t *data, size_t size, uint64_t 
            contradiction(block, name, "has data in a hole", error);
 }
 
-static bool
-decode(const DiskBlock *block, lzma_stream *stream, uint32_t header_size, int fd, const char *name,
-       GError **error)
+typedef struct {
+    DiskXzReader *xz; /* one of the two */
+    DiskZstdReader *zstd;
+} Reader;
+
+static void
+reader_clear(Reader *reader)
 {
-    g_autoptr(Digest) digest = digest_new(DIGEST_SHA256);
-    g_autofree uint8_t *out = g_malloc(DISK_UNPACK_BYTES);
-    uint8_t sha256[DISK_SHA256_BYTES];
-    uint64_t done = 0;
-    lzma_ret ret = LZMA_OK;
+    disk_xz_reader_free(reader->xz);
+    disk_zstd_reader_free(reader->zstd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
 
-    stream->next_in = block->packed + header_size;
-    stream->avail_in = block->place.packed_size - header_size;
-    while (ret != LZMA_STREAM_END) {
-        size_t n;
+static bool
+reader_open(Reader *reader, const DiskBlock *block, const char *name, GError **error)
+{
+    const DiskManifestBlock *place = &block->place;
 
-        if (!interrupt_check(error))
-            return false;
-        stream->next_out = out;
-        stream->avail_out = DISK_UNPACK_BYTES;
-        do {
-            ret = lzma_code(stream, LZMA_RUN); /* without input it ends with LZMA_BUF_ERROR */
-        } while (ret == LZMA_OK && stream->avail_out > 0);
-        if (ret != LZMA_OK && ret != LZMA_STREAM_END)
-            return disk_xz_fail(error, name, ret);
-        n = DISK_UNPACK_BYTES - stream->avail_out;
-        digest_update(digest, out, n);
-        if (!write_by_map(block, out, n, block->place.raw_offset + done, fd, name, error))
-            return false;
-        done += n;
-    }
-    digest_finish_sha256(digest, sha256);
-    if (stream->avail_in > 0 || done != block->place.raw_size ||
-        memcmp(sha256, block->place.raw_sha256, DISK_SHA256_BYTES) != 0)
-        return contradiction(block, name, "unpacks to other data", error);
-    return true;
+    if (block->manifest->codec == DISK_ZSTD)
+        reader->zstd = disk_zstd_reader_new(block->packed, place->packed_size);
+    else
+        reader->xz = disk_xz_reader_new(block->packed, place->packed_size, place->raw_size,
+                                        block->manifest->check, name, error);
+    return reader->zstd != NULL || reader->xz != NULL;
+}
+
+static bool
+read_step(Reader *reader, uint8_t *out, const char *name, size_t *out_size, bool *out_is_end, GError **error)
+{
+    return interrupt_check(error) &&
+           (reader->zstd != NULL
+                ? disk_zstd_read(reader->zstd, out, DISK_UNPACK_BYTES, name, out_size, out_is_end, error)
+                : disk_xz_read(reader->xz, out, DISK_UNPACK_BYTES, name, out_size, out_is_end, error));
 }
 
 bool
 disk_block_unpack(const DiskBlock *block, int out_fd, const char *out_name, GError **error)
 {
-    lzma_filter filters[LZMA_FILTERS_MAX + 1] = {{.id = LZMA_VLI_UNKNOWN}};
-    lzma_block header = {.version = 1, .check = block->manifest->check, .filters = filters};
-    lzma_stream stream = LZMA_STREAM_INIT;
-    lzma_ret ret;
-    bool is_done;
+    g_auto(Reader) reader = {0};
+    g_autoptr(Digest) digest = digest_new(DIGEST_SHA256);
+    g_autofree uint8_t *out = g_malloc(DISK_UNPACK_BYTES);
+    uint8_t sha256[DISK_SHA256_BYTES];
+    uint64_t done = 0;
+    bool is_end = false;
 
-    if (!lzma_check_is_supported(header.check)) /* else it would be decoded without being checked */
-        return disk_xz_fail(error, out_name, LZMA_UNSUPPORTED_CHECK);
-    ret = open_decoder(block, &stream, &header);
-    is_done = ret == LZMA_OK ? decode(block, &stream, header.header_size, out_fd, out_name, error)
-                             : disk_xz_fail(error, out_name, ret);
-    lzma_end(&stream);
-    lzma_filters_free(filters, NULL);
-    return is_done;
+    if (!reader_open(&reader, block, out_name, error))
+        return false;
+    while (!is_end) {
+        size_t n;
+
+        if (!read_step(&reader, out, out_name, &n, &is_end, error))
+            return false;
+        if (n > block->place.raw_size - done) /* xz does not go on beyond it, zstd would */
+            return contradiction(block, out_name, "unpacks to more", error);
+        digest_update(digest, out, n);
+        if (!write_by_map(block, out, n, block->place.raw_offset + done, out_fd, out_name, error))
+            return false;
+        done += n;
+    }
+    digest_finish_sha256(digest, sha256);
+    return (done == block->place.raw_size &&
+            memcmp(sha256, block->place.raw_sha256, DISK_SHA256_BYTES) == 0) ||
+           contradiction(block, out_name, "unpacks to other data", error);
 }
 
 bool

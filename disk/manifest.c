@@ -9,15 +9,15 @@
  *   0  8  magic: 0x89 "vdm" CR LF 0x1a LF (not text, and every usual damage in transfer changes it)
  *   8  2  version, 1
  *  10  1  digest of blocks and pieces: 1 is SHA-256
- *  11  1  compression: 1 is one .xz stream
- *  12  1  integrity check of that stream, as .xz numbers it (1 CRC32, 4 CRC64, 10 SHA-256; 0 is refused)
+ *  11  1  compression: 1 is one .xz stream, 2 is zstd frames
+ *  12  1  integrity check of that stream, as .xz numbers it (1 CRC32, 4 CRC64, 10 SHA-256; 0 is refused); 0 for zstd
  *  13  3  zero
  *  16  4  grain of the hole map, 4096
  *  20  4  zero
- *  24  8  size of the .xz file
+ *  24  8  size of the published file
  *  32  8  raw size
  *  40 36  head: size and digest of what lies before the first block (the stream header, 12 bytes)
- *  76 36  tail: the same for what follows the last block (the index and the footer)
+ *  76 36  tail: the same for what follows the last block (the index and the footer); both are all zero for zstd
  * 112     sections, in rising order of their ids, each: id (4), zero (4), bytes (8), content
  *
  * Section 1, blocks: for each block packed size (4), raw size (4), digest of the packed bytes (32), of the raw ones (32).
@@ -36,13 +36,19 @@
 #define SECTION_RUNS 2u
 #define SECTION_MUST_KNOW 0x80000000u
 #define ALGORITHM_SHA256 1u
-#define ALGORITHM_XZ 1u
+#define ALGORITHM_XZ 1u /* and ALGORITHM_XZ + codec */
 #define XZ_HEAD_BYTES 12u
 #define XZ_MIN_TAIL_BYTES 20u /* an empty index, 8 bytes, and the footer */
 #define XZ_MAX_CHECK 15u
 #define MAX_VARINT_BYTES 10u
 
 static const uint8_t MAGIC[8] = {0x89, 'v', 'd', 'm', '\r', '\n', 0x1a, '\n'};
+
+const char *
+disk_codec_name(DiskCodec codec)
+{
+    return codec == DISK_XZ ? "xz" : "zstd";
+}
 
 DiskManifest *
 disk_manifest_new(void)
@@ -187,7 +193,7 @@ disk_manifest_print(const DiskManifest *manifest, GError **error)
     g_byte_array_append(out, MAGIC, sizeof MAGIC);
     put(out, DISK_MANIFEST_VERSION, 2);
     put(out, ALGORITHM_SHA256, 1);
-    put(out, ALGORITHM_XZ, 1);
+    put(out, ALGORITHM_XZ + (uint64_t)manifest->codec, 1);
     put(out, manifest->check, 4); /* and three zeroes */
     put(out, DISK_GRAIN, 8);      /* and four */
     put(out, manifest->packed_size, 8);
@@ -247,6 +253,31 @@ take_piece(Reader *reader, DiskManifestPiece *piece)
 }
 
 static bool
+check_stream(const Reader *reader, const DiskManifest *manifest, GError **error)
+{
+    /* Without a check a decoder would not notice its own errors. */
+    if (manifest->check == 0)
+        return damaged(error, reader, "impossible integrity check");
+    if (manifest->head.size != XZ_HEAD_BYTES)
+        return damaged(error, reader, "impossible size of the stream's header");
+    if (manifest->tail.size < XZ_MIN_TAIL_BYTES || manifest->tail.size > DISK_MANIFEST_MAX_INDEX ||
+        manifest->tail.size % 4 != 0)
+        return damaged(error, reader, "impossible size of the stream's index");
+    return true;
+}
+
+/* Frames follow one another; the digests of the raw data are all the check there is. */
+static bool
+check_frames(const Reader *reader, const DiskManifest *manifest, GError **error)
+{
+    static const DiskManifestPiece NONE;
+
+    return (manifest->check == 0 && memcmp(&manifest->head, &NONE, sizeof NONE) == 0 &&
+            memcmp(&manifest->tail, &NONE, sizeof NONE) == 0) ||
+           damaged(error, reader, "zstd frames with a stream's header, index or check");
+}
+
+static bool
 parse_header(Reader *reader, DiskManifest *manifest, GError **error)
 {
     uint64_t version, digest, compression, check, grain;
@@ -262,23 +293,20 @@ parse_header(Reader *reader, DiskManifest *manifest, GError **error)
     compression = take(reader, 1);
     check = take(reader, 4);
     grain = take(reader, 8);
-    if (digest != ALGORITHM_SHA256 || compression != ALGORITHM_XZ || grain != DISK_GRAIN)
+    if (digest != ALGORITHM_SHA256 ||
+        (compression != ALGORITHM_XZ && compression != ALGORITHM_XZ + DISK_ZSTD) || grain != DISK_GRAIN)
         return error_set(error, "%s: the manifest uses a digest, compression or grain that is not known here",
                          reader->name);
-    /* Without a check a decoder would not notice its own errors. */
-    if (check == 0 || check > XZ_MAX_CHECK)
-        return damaged(error, reader, "impossible integrity check");
-    manifest->check = (uint8_t)check;
+    manifest->codec = (DiskCodec)(compression - ALGORITHM_XZ);
     manifest->packed_size = take(reader, 8);
     manifest->raw_size = take(reader, 8);
     take_piece(reader, &manifest->head);
     take_piece(reader, &manifest->tail);
-    if (manifest->head.size != XZ_HEAD_BYTES)
-        return damaged(error, reader, "impossible size of the stream's header");
-    if (manifest->tail.size < XZ_MIN_TAIL_BYTES || manifest->tail.size > DISK_MANIFEST_MAX_INDEX ||
-        manifest->tail.size % 4 != 0)
-        return damaged(error, reader, "impossible size of the stream's index");
-    return true;
+    if (check > XZ_MAX_CHECK)
+        return damaged(error, reader, "impossible integrity check");
+    manifest->check = (uint8_t)check;
+    return manifest->codec == DISK_XZ ? check_stream(reader, manifest, error)
+                                      : check_frames(reader, manifest, error);
 }
 
 static bool
@@ -301,7 +329,7 @@ parse_blocks(Reader *reader, DiskManifest *manifest, GError **error)
         if (block.raw_size == 0 || block.raw_size > DISK_MANIFEST_MAX_BLOCK)
             return damaged(error, reader, "impossible size of a block");
         /* Stored data grows by 3 bytes in 64 KiB, and a block header has at most 1 KiB. */
-        if (block.packed_size == 0 || block.packed_size % 4 != 0 ||
+        if (block.packed_size == 0 || (manifest->codec == DISK_XZ && block.packed_size % 4 != 0) ||
             block.packed_size > block.raw_size + block.raw_size / 1024 + 4096)
             return damaged(error, reader, "impossible packed size of a block");
         packed += block.packed_size;
@@ -440,4 +468,21 @@ disk_manifest_next_data(const DiskManifest *manifest, uint64_t from, uint64_t en
     *out_start = from;
     *out_end = MIN(end, run_end(manifest, run) * DISK_GRAIN);
     return true;
+}
+
+bool
+disk_manifest_is_twin(const DiskManifest *first, const DiskManifest *second)
+{
+    bool is_twin = first->raw_size == second->raw_size && first->blocks->len == second->blocks->len &&
+                   first->runs->len == second->runs->len;
+
+    for (guint i = 0; is_twin && i < first->blocks->len; i++) {
+        const DiskManifestBlock *a = &g_array_index(first->blocks, DiskManifestBlock, i);
+        const DiskManifestBlock *b = &g_array_index(second->blocks, DiskManifestBlock, i);
+
+        is_twin = a->raw_size == b->raw_size && memcmp(a->raw_sha256, b->raw_sha256, DISK_SHA256_BYTES) == 0;
+    }
+    for (guint i = 0; is_twin && i < first->runs->len; i++)
+        is_twin = run_end(first, i) == run_end(second, i);
+    return is_twin;
 }

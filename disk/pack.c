@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A whole image into one .xz stream, and its manifest in the same pass. Every thread reads, hashes and compresses blocks
+ * A whole image into one .xz stream or into zstd frames, and its manifest in the same pass. Every thread reads, hashes and compresses blocks
  * of its own; what is done early waits in a bounded window, and whoever completes the next block in the file's order
  * writes all that follow. Memory is bounded by threads x block, whatever the image.
  */
@@ -8,8 +8,10 @@
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "base/pool.h"
+#include "disk/previous.h"
 #include "disk/sparse.h"
 #include "disk/xz.h"
+#include "disk/zstd.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -24,8 +26,8 @@ typedef struct {
 
 /* A block on its way into the file. */
 typedef struct {
-    DiskXzBlock packed; /* no data: not there yet */
-    bool is_shared;     /* the data belongs to the encoder */
+    uint8_t *packed; /* NULL: not there yet */
+    bool is_shared;  /* the data belongs to the encoder */
     DiskManifestBlock described;
     uint8_t zero_map[GRAINS / 8]; /* a set bit: this grain is all zero */
 } Finished;
@@ -33,6 +35,7 @@ typedef struct {
 typedef struct {
     int in_fd, out_fd;
     const char *in_name, *out_name;
+    DiskCodec codec;
     uint64_t raw_size;
     Progress *progress;
     Scratch *scratch; /* one per worker */
@@ -49,7 +52,7 @@ typedef struct {
     uint64_t reused;
     GError *failure; /* the first one: whoever waits gives up with it */
     bool is_writing;
-    lzma_index *index;
+    lzma_index *index; /* of xz */
     Digest *digest;
     DiskManifest *manifest;
     uint64_t written;
@@ -69,8 +72,8 @@ static void
 finished_clear(Finished *finished)
 {
     if (!finished->is_shared)
-        g_free(finished->packed.data);
-    memset(&finished->packed, 0, sizeof finished->packed);
+        g_free(finished->packed);
+    finished->packed = NULL;
 }
 
 /* ---- one block ---- */
@@ -87,28 +90,48 @@ describe(Finished *finished, const uint8_t *raw, size_t size)
             finished->zero_map[grain / 8] |= (uint8_t)(1u << (grain % 8));
 }
 
-static void
-describe_packed(Finished *finished)
+static size_t
+packed_bound(const Encoder *encoder)
 {
-    finished->described.packed_size = (uint32_t)finished->packed.size;
-    digest_sha256(finished->packed.data, finished->packed.size, finished->described.packed_sha256);
+    return encoder->codec == DISK_XZ ? disk_xz_block_bound() : disk_zstd_bound(DISK_BLOCK_BYTES);
 }
 
-/* Copied from the image before, or compressed. The data is the worker's scratch. */
+static size_t
+encode(const Encoder *encoder, const Scratch *scratch, size_t size, GError **error)
+{
+    return encoder->codec == DISK_XZ
+               ? disk_xz_block_encode(scratch->raw, size, scratch->packed, encoder->in_name, error)
+               : disk_zstd_pack_block(scratch->raw, size, scratch->packed, error);
+}
+
+static void
+keep_packed(Finished *finished, const Scratch *scratch, size_t size)
+{
+    finished->packed = g_memdup2(scratch->packed, size);
+    finished->described.packed_size = (uint32_t)size;
+    digest_sha256(finished->packed, size, finished->described.packed_sha256);
+}
+
+/* Copied from the image before, or compressed. */
 static bool
 finish_data(Encoder *encoder, const Scratch *scratch, size_t size, Finished *out_finished, GError **error)
 {
+    size_t packed = 0;
+
     describe(out_finished, scratch->raw, size);
-    if (encoder->previous != NULL && disk_previous_copy(encoder->previous, out_finished->described.raw_sha256,
-                                                        size, scratch->packed, &out_finished->packed)) {
+    if (encoder->previous != NULL)
+        packed = disk_previous_copy(encoder->previous, out_finished->described.raw_sha256, size,
+                                    scratch->packed, packed_bound(encoder));
+    if (packed > 0) {
         pthread_mutex_lock(&encoder->lock);
         encoder->reused += size;
         pthread_mutex_unlock(&encoder->lock);
-    } else if (!disk_xz_block_encode(scratch->raw, size, scratch->packed, encoder->in_name,
-                                     &out_finished->packed, error)) {
-        return false;
+    } else {
+        packed = encode(encoder, scratch, size, error);
     }
-    describe_packed(out_finished);
+    if (packed == 0)
+        return false;
+    keep_packed(out_finished, scratch, packed);
     return true;
 }
 
@@ -118,18 +141,15 @@ finish_zeroes(Encoder *encoder, const Scratch *scratch, Finished *out_finished, 
     bool is_done = true;
 
     pthread_mutex_lock(&encoder->zero_lock);
-    if (encoder->zero.packed.data == NULL) {
-        Finished made = {0};
+    if (encoder->zero.packed == NULL) {
+        size_t packed;
 
         memset(scratch->raw, 0, DISK_BLOCK_BYTES);
-        describe(&made, scratch->raw, DISK_BLOCK_BYTES);
-        is_done = disk_xz_block_encode(scratch->raw, DISK_BLOCK_BYTES, scratch->packed, encoder->in_name,
-                                       &made.packed, error);
-        if (is_done) {
-            made.packed.data = g_memdup2(made.packed.data, made.packed.size);
-            describe_packed(&made);
-            encoder->zero = made;
-        }
+        describe(&encoder->zero, scratch->raw, DISK_BLOCK_BYTES);
+        packed = encode(encoder, scratch, DISK_BLOCK_BYTES, error);
+        is_done = packed > 0;
+        if (is_done)
+            keep_packed(&encoder->zero, scratch, packed);
     }
     *out_finished = encoder->zero;
     out_finished->is_shared = true;
@@ -146,7 +166,7 @@ finish_block(Encoder *encoder, Scratch *scratch, uint64_t offset, size_t size, F
 
     if (scratch->raw == NULL) {
         scratch->raw = g_malloc(DISK_BLOCK_BYTES);
-        scratch->packed = g_malloc(disk_xz_block_bound());
+        scratch->packed = g_malloc(packed_bound(encoder));
     }
     /* A block that is one hole is not even looked at. */
     if (size < DISK_BLOCK_BYTES ||
@@ -155,12 +175,8 @@ finish_block(Encoder *encoder, Scratch *scratch, uint64_t offset, size_t size, F
             return false;
         is_zero = is_zero && size == DISK_BLOCK_BYTES;
     }
-    if (is_zero)
-        return finish_zeroes(encoder, scratch, out_finished, error);
-    if (!finish_data(encoder, scratch, size, out_finished, error))
-        return false;
-    out_finished->packed.data = g_memdup2(out_finished->packed.data, out_finished->packed.size);
-    return true;
+    return is_zero ? finish_zeroes(encoder, scratch, out_finished, error)
+                   : finish_data(encoder, scratch, size, out_finished, error);
 }
 
 /* ---- in order ---- */
@@ -175,16 +191,21 @@ add_runs(DiskManifest *manifest, const Finished *finished)
 }
 
 static bool
+append_to_index(Encoder *encoder, const Finished *finished, GError **error)
+{
+    const DiskManifestBlock *block = &finished->described;
+    lzma_vli unpadded = disk_xz_block_measure(finished->packed, block->packed_size, block->raw_size);
+    lzma_ret ret = lzma_index_append(encoder->index, NULL, unpadded, block->raw_size);
+
+    return ret == LZMA_OK || disk_xz_fail(error, encoder->in_name, ret);
+}
+
+static bool
 write_block(Encoder *encoder, const Finished *finished, GError **error)
 {
-    lzma_ret ret;
-
-    if (!emit(encoder, finished->packed.data, finished->packed.size, error))
+    if (!emit(encoder, finished->packed, finished->described.packed_size, error) ||
+        (encoder->codec == DISK_XZ && !append_to_index(encoder, finished, error)))
         return false;
-    ret =
-        lzma_index_append(encoder->index, NULL, finished->packed.unpadded_size, finished->described.raw_size);
-    if (ret != LZMA_OK)
-        return disk_xz_fail(error, encoder->in_name, ret);
     disk_manifest_add_block(encoder->manifest, &finished->described);
     add_runs(encoder->manifest, finished);
     return true;
@@ -197,11 +218,11 @@ write_waiting(Encoder *encoder, GError **error)
     bool is_written = true;
 
     encoder->is_writing = true;
-    while (is_written && encoder->waiting[encoder->turn % encoder->window].packed.data != NULL) {
+    while (is_written && encoder->waiting[encoder->turn % encoder->window].packed != NULL) {
         Finished *slot = &encoder->waiting[encoder->turn % encoder->window];
         Finished next = *slot;
 
-        slot->packed.data = NULL;
+        slot->packed = NULL;
         pthread_mutex_unlock(&encoder->lock);
         is_written = write_block(encoder, &next, error);
         if (is_written)
@@ -259,7 +280,7 @@ encode_item(size_t item, unsigned worker, void *context, GError **error)
     return false;
 }
 
-/* ---- the stream ---- */
+/* ---- the .xz stream around the blocks ---- */
 
 static bool
 emit_piece(Encoder *encoder, const uint8_t *data, size_t size, DiskManifestPiece *piece, GError **error)
@@ -305,7 +326,8 @@ encoder_init(Encoder *encoder, unsigned threads)
     encoder->index = lzma_index_init(NULL);
     encoder->digest = digest_new(DIGEST_SHA512);
     encoder->manifest = disk_manifest_new();
-    encoder->manifest->check = LZMA_CHECK_CRC64;
+    encoder->manifest->codec = encoder->codec;
+    encoder->manifest->check = encoder->codec == DISK_XZ ? LZMA_CHECK_CRC64 : 0;
 }
 
 static void
@@ -319,7 +341,7 @@ encoder_clear(Encoder *encoder, unsigned threads)
     for (size_t i = 0; i < encoder->window; i++)
         finished_clear(&encoder->waiting[i]);
     g_free(encoder->waiting);
-    g_free(encoder->zero.packed.data);
+    g_free(encoder->zero.packed);
     g_clear_error(&encoder->failure);
     lzma_index_end(encoder->index, NULL);
     digest_free(encoder->digest);
@@ -340,11 +362,12 @@ bool
 disk_pack(int in_fd, const char *in_name, int out_fd, const char *out_name, const DiskPackJob *job,
           DiskPacked *out_result, GError **error)
 {
-    g_autoptr(DiskPrevious) previous = disk_previous_new(job->previous, job->previous_fd);
+    g_autoptr(DiskPrevious) previous = disk_previous_new(job->previous, job->previous_fd, job->codec);
     Encoder encoder = {.in_fd = in_fd,
                        .in_name = in_name,
                        .out_fd = out_fd,
                        .out_name = out_name,
+                       .codec = job->codec,
                        .progress = job->progress,
                        .previous = previous,
                        .zero_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -360,9 +383,9 @@ disk_pack(int in_fd, const char *in_name, int out_fd, const char *out_name, cons
         return error_set(error, "%s: larger than 8 TiB; an image in qcow2 format can hold a larger disk",
                          in_name);
     encoder_init(&encoder, job->threads);
-    is_done = emit_header(&encoder, error) &&
+    is_done = (job->codec != DISK_XZ || emit_header(&encoder, error)) &&
               pool_run(job->threads, n_blocks, encode_item, &encoder, error) &&
-              emit_index_and_footer(&encoder, error);
+              (job->codec != DISK_XZ || emit_index_and_footer(&encoder, error));
     if (is_done) {
         encoder.manifest->raw_size = encoder.raw_size;
         encoder.manifest->packed_size = encoder.written;

@@ -3,14 +3,18 @@
  * Blocks of the image before, found by the digest of their raw data. The manifest is trusted and the file is not: what
  * is damaged, missing or odd only costs the time to compress it again.
  */
+#include "disk/previous.h"
+
 #include "base/digest.h"
 #include "base/fd.h"
 #include "disk/xz.h"
+#include "disk/zstd.h"
 
 #include <string.h>
 
 struct DiskPrevious {
     int fd;
+    DiskCodec codec;
     GHashTable *blocks; /* (element-type DiskManifestBlock) keys and values are the manifest's blocks */
 };
 
@@ -34,15 +38,18 @@ is_same_data(gconstpointer a, gconstpointer b)
 }
 
 DiskPrevious *
-disk_previous_new(const DiskManifest *manifest, int fd)
+disk_previous_new(const DiskManifest *manifest, int fd, DiskCodec codec)
 {
     DiskPrevious *previous;
 
+    if (manifest == NULL || manifest->codec != codec)
+        return NULL;
     /* Blocks of one stream share their check; ours have CRC64. */
-    if (manifest == NULL || manifest->check != LZMA_CHECK_CRC64)
+    if (codec == DISK_XZ && manifest->check != LZMA_CHECK_CRC64)
         return NULL;
     previous = g_new0(DiskPrevious, 1);
     previous->fd = fd;
+    previous->codec = codec;
     previous->blocks = g_hash_table_new(hash_block, is_same_data);
     for (guint i = 0; i < manifest->blocks->len; i++)
         g_hash_table_add(previous->blocks, &g_array_index(manifest->blocks, DiskManifestBlock, i));
@@ -58,26 +65,28 @@ disk_previous_free(DiskPrevious *previous)
     g_free(previous);
 }
 
-bool
+static bool
+has_header(const DiskPrevious *previous, const uint8_t *packed, size_t packed_size, size_t raw_size)
+{
+    return previous->codec == DISK_XZ ? disk_xz_block_measure(packed, packed_size, raw_size) > 0
+                                      : disk_zstd_states(packed, packed_size, raw_size);
+}
+
+size_t
 disk_previous_copy(const DiskPrevious *previous, const uint8_t *raw_sha256, size_t raw_size, uint8_t *packed,
-                   DiskXzBlock *out_block)
+                   size_t bound)
 {
     DiskManifestBlock wanted = {.raw_size = (uint32_t)raw_size};
     const DiskManifestBlock *found;
     uint8_t sha256[DISK_SHA256_BYTES];
-    DiskXzBlock block;
 
     memcpy(wanted.raw_sha256, raw_sha256, DISK_SHA256_BYTES);
     found = g_hash_table_lookup(previous->blocks, &wanted);
-    if (found == NULL || found->packed_size > disk_xz_block_bound() ||
+    if (found == NULL || found->packed_size > bound ||
         !fd_pread_exact(previous->fd, packed, found->packed_size, found->packed_offset, "", NULL))
-        return false;
+        return 0;
     digest_sha256(packed, found->packed_size, sha256);
     if (memcmp(sha256, found->packed_sha256, DISK_SHA256_BYTES) != 0)
-        return false;
-    block = (DiskXzBlock){.data = packed, .size = found->packed_size};
-    if (!disk_xz_block_measure(&block, raw_size))
-        return false;
-    *out_block = block;
-    return true;
+        return 0;
+    return has_header(previous, packed, found->packed_size, raw_size) ? found->packed_size : 0;
 }

@@ -9,37 +9,37 @@
 /** disk_xz_fail: liblzma's verdict @ret about the file @name as an error. Returns: false always */
 bool disk_xz_fail(GError **error, const char *name, lzma_ret ret);
 
-/** DiskXzBlock: one encoded block: header, data, padding, check. */
-typedef struct {
-    uint8_t *data;
-    size_t size;
-    lzma_vli unpadded_size; /* what the stream's index wants to know */
-} DiskXzBlock;
-
 /** disk_xz_block_bound: what an encoded block of DISK_BLOCK_BYTES can have at most. */
 size_t disk_xz_block_bound(void);
 
 /**
  * disk_xz_block_encode: @size bytes, at most DISK_BLOCK_BYTES, into @packed, which has disk_xz_block_bound() bytes:
  * LZMA2, CRC64, both sizes in the header. Data that would grow is stored. Ctrl-C is an error.
+ * Returns: the size of the block: header, data, padding, check; or 0 with @error set
  */
-bool disk_xz_block_encode(const uint8_t *raw, size_t size, uint8_t *packed, const char *name,
-                          DiskXzBlock *out_block, GError **error);
-
-/** disk_xz_block_measure: set @block's unpadded size from its header, which must state @raw_size and fit the block. */
-bool disk_xz_block_measure(DiskXzBlock *block, size_t raw_size);
-
-/** DiskPrevious: the blocks of the image before, by their raw digests. */
-typedef struct DiskPrevious DiskPrevious;
-
-/** disk_previous_new: (nullable) NULL where there is none or nothing in it can be used. Borrows both. */
-DiskPrevious *disk_previous_new(const DiskManifest *manifest, int fd);
-void disk_previous_free(DiskPrevious *previous);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskPrevious, disk_previous_free)
+size_t disk_xz_block_encode(const uint8_t *raw, size_t size, uint8_t *packed, const char *name,
+                            GError **error);
 
 /**
- * disk_previous_copy: the encoded block of the raw data with that digest and size into @packed, which has
- * disk_xz_block_bound() bytes, compared with its own digest. Returns: false where there is none or it is damaged
+ * disk_xz_block_measure: what the stream's index wants to know of an encoded block: its size without padding, by its header.
+ * Returns: 0 where that does not state @raw_size, or does not fit @packed_size
  */
-bool disk_previous_copy(const DiskPrevious *previous, const uint8_t *raw_sha256, size_t raw_size,
-                        uint8_t *packed, DiskXzBlock *out_block);
+lzma_vli disk_xz_block_measure(const uint8_t *packed, size_t packed_size, size_t raw_size);
+
+/** DiskXzReader: unpacks exactly one block, step by step, in at most DISK_XZ_MAX_MEMORY. */
+typedef struct DiskXzReader DiskXzReader;
+
+/**
+ * disk_xz_reader_new: of @packed, which is borrowed; @check is the stream's.
+ * Errors: the header does not fit the sizes; more memory than the limit allows; a check that is not supported here
+ */
+DiskXzReader *disk_xz_reader_new(const uint8_t *packed, size_t packed_size, size_t raw_size, uint8_t check,
+                                 const char *name, GError **error);
+void disk_xz_reader_free(DiskXzReader *reader);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskXzReader, disk_xz_reader_free)
+
+/**
+ * disk_xz_read: the next bytes, @size of them but at the end. @out_is_end: that was all, and nothing follows the block.
+ */
+bool disk_xz_read(DiskXzReader *reader, uint8_t *out, size_t size, const char *name, size_t *out_size,
+                  bool *out_is_end, GError **error);

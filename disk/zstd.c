@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "disk/zstd.h"
 
+#include "base/interrupt.h"
+
 #include <zstd.h>
+
+#define BLOCK_LEVEL 19          /* 22 saves a thousandth */
+#define STEP_BYTES (256u << 10) /* packed between two looks at Ctrl-C: a tenth of a second or so */
 
 size_t
 disk_zstd_bound(size_t size)
@@ -20,6 +25,48 @@ disk_zstd_pack(const uint8_t *raw, size_t size, int level, uint8_t *packed, GErr
     return 0;
 }
 
+/* Returns: 0 with @error set */
+static size_t
+pack_steps(ZSTD_CCtx *context, const uint8_t *raw, size_t size, uint8_t *packed, GError **error)
+{
+    ZSTD_inBuffer in = {.src = raw};
+    ZSTD_outBuffer out = {.dst = packed, .size = ZSTD_compressBound(size)};
+    size_t left;
+
+    do {
+        if (!interrupt_check(error))
+            return 0;
+        in.size = MIN(in.size + STEP_BYTES, size);
+        left = ZSTD_compressStream2(context, &out, &in, in.size < size ? ZSTD_e_continue : ZSTD_e_end);
+        if (ZSTD_isError(left)) {
+            error_set(error, "cannot compress: %s", ZSTD_getErrorName(left));
+            return 0;
+        }
+    } while (in.size < size || left > 0);
+    return out.pos;
+}
+
+size_t
+disk_zstd_pack_block(const uint8_t *raw, size_t size, uint8_t *packed, GError **error)
+{
+    ZSTD_CCtx *context = ZSTD_createCCtx();
+    size_t result;
+
+    g_assert(context != NULL); /* fails for want of memory only */
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, BLOCK_LEVEL);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, DISK_ZSTD_WINDOW_LOG);
+    ZSTD_CCtx_setPledgedSrcSize(context, size);
+    result = pack_steps(context, raw, size, packed, error);
+    ZSTD_freeCCtx(context);
+    return result;
+}
+
+bool
+disk_zstd_states(const uint8_t *packed, size_t packed_size, size_t raw_size)
+{
+    return ZSTD_getFrameContentSize(packed, packed_size) == raw_size;
+}
+
 bool
 disk_zstd_unpack(const uint8_t *packed, size_t packed_size, uint8_t *raw, size_t raw_size, const char *name,
                  GError **error)
@@ -34,5 +81,53 @@ disk_zstd_unpack(const uint8_t *packed, size_t packed_size, uint8_t *raw, size_t
     if (ZSTD_isError(result) || result != raw_size)
         return error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: damaged: %s", name,
                               ZSTD_isError(result) ? ZSTD_getErrorName(result) : "too short");
+    return true;
+}
+
+/* ---- step by step ---- */
+
+struct DiskZstdReader {
+    ZSTD_DCtx *context;
+    ZSTD_inBuffer in;
+};
+
+DiskZstdReader *
+disk_zstd_reader_new(const uint8_t *packed, size_t size)
+{
+    DiskZstdReader *reader = g_new0(DiskZstdReader, 1);
+
+    reader->context = ZSTD_createDCtx();
+    g_assert(reader->context != NULL); /* fails for want of memory only */
+    ZSTD_DCtx_setParameter(reader->context, ZSTD_d_windowLogMax, DISK_ZSTD_WINDOW_LOG);
+    reader->in = (ZSTD_inBuffer){.src = packed, .size = size};
+    return reader;
+}
+
+void
+disk_zstd_reader_free(DiskZstdReader *reader)
+{
+    if (reader == NULL)
+        return;
+    ZSTD_freeDCtx(reader->context);
+    g_free(reader);
+}
+
+bool
+disk_zstd_read(DiskZstdReader *reader, uint8_t *out, size_t size, const char *name, size_t *out_size,
+               bool *out_is_end, GError **error)
+{
+    ZSTD_outBuffer buffer = {.dst = out, .size = size};
+    size_t left = 1, before;
+
+    do {
+        before = buffer.pos + reader->in.pos;
+        left = ZSTD_decompressStream(reader->context, &buffer, &reader->in);
+        if (ZSTD_isError(left))
+            return error_set(error, "%s: the zstd data is damaged: %s", name, ZSTD_getErrorName(left));
+    } while (left > 0 && buffer.pos < size && buffer.pos + reader->in.pos > before);
+    if (left > 0 ? buffer.pos < size : reader->in.pos < reader->in.size)
+        return error_set(error, "%s: damaged: not one zstd frame", name);
+    *out_size = buffer.pos;
+    *out_is_end = left == 0;
     return true;
 }

@@ -50,10 +50,10 @@ fill(uint8_t *data, size_t size)
 }
 
 static int
-make_sample(void **state)
+make_sample(void **state, DiskCodec codec)
 {
     Sample *sample = g_new0(Sample, 1);
-    const DiskPackJob job = {.threads = 2, .previous_fd = -1};
+    const DiskPackJob job = {.codec = codec, .threads = 2, .previous_fd = -1};
     g_auto(Fd) in = new_file();
 
     sample->raw = g_malloc0(RAW_BYTES);
@@ -68,6 +68,18 @@ make_sample(void **state)
     assert_int_equal(sample->manifest->blocks->len, 4);
     *state = sample;
     return 0;
+}
+
+static int
+make_xz_sample(void **state)
+{
+    return make_sample(state, DISK_XZ);
+}
+
+static int
+make_zstd_sample(void **state)
+{
+    return make_sample(state, DISK_ZSTD);
 }
 
 static int
@@ -263,5 +275,6 @@ main(void)
         cmocka_unit_test(a_full_disk_is_an_error),
     };
 
-    return cmocka_run_group_tests(tests, make_sample, free_sample);
+    return cmocka_run_group_tests_name("xz", tests, make_xz_sample, free_sample) +
+           cmocka_run_group_tests_name("zstd", tests, make_zstd_sample, free_sample);
 }
