@@ -218,6 +218,38 @@ bool disk_xz_raw_size(int fd, const char *name, uint64_t *out_size, GError **err
 bool disk_xz_decompress(int in_fd, const char *in_name, int out_fd, const char *out_name, uint64_t max_size,
                         unsigned threads, Progress *progress, GError **error);
 
+/** DiskXzInput: the bytes of an .xz file, which need not all be there yet. */
+typedef struct {
+    uint64_t size; /* of the whole file */
+    /* Exactly @size bytes at @offset, all of which lie in the file; from any thread; may wait for them. */
+    bool (*read)(void *context, void *data, size_t size, uint64_t offset, GError **error);
+    void *context;
+} DiskXzInput;
+
+/** DiskXzUnpack: what disk_xz_decompress() does, in steps that any thread may take. */
+typedef struct DiskXzUnpack DiskXzUnpack;
+
+/**
+ * disk_xz_unpack_new: read the index and give the empty file @out_fd its size.
+ * @name: for messages, must stay
+ * @has_manifest: whether disk_xz_unpack_manifest() will be called; it costs the digests
+ */
+DiskXzUnpack *disk_xz_unpack_new(const DiskXzInput *input, int out_fd, const char *name, uint64_t max_size,
+                                 bool has_manifest, GError **error);
+void disk_xz_unpack_free(DiskXzUnpack *unpack);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskXzUnpack, disk_xz_unpack_free)
+
+/** disk_xz_unpack_next: decode the first block that nobody has taken yet, if there is one left. */
+bool disk_xz_unpack_next(DiskXzUnpack *unpack, bool *out_is_end, GError **error);
+
+/**
+ * disk_xz_unpack_manifest: (transfer full) (nullable) once every block is decoded: what lies where; NULL where a manifest cannot
+ * say it: several streams, padding, no integrity check, a block larger than DISK_MANIFEST_MAX_BLOCK, too many of them, or an
+ * image of more than DISK_XZ_MAX_MAPPED bytes.
+ */
+#define DISK_XZ_MAX_MAPPED (1ull << 40) /* the map of holes has a bit for DISK_GRAIN bytes: 32 MiB */
+bool disk_xz_unpack_manifest(DiskXzUnpack *unpack, DiskManifest **out_manifest, GError **error);
+
 /** disk_is_xz: whether the file starts with the .xz magic. */
 bool disk_is_xz(int fd);
 

@@ -54,19 +54,29 @@ disk_sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char
 }
 
 bool
-disk_sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name, GError **error)
+disk_sparse_write_mapped(int fd, const uint8_t *data, size_t size, uint64_t offset, atomic_uchar *map,
+                         const char *name, GError **error)
 {
     size_t at = 0, run = 0; /* data[run .. at) is not yet written and has no all-zero piece */
 
     while (at < size) {
-        size_t piece = MIN(DISK_GRAIN, size - at);
+        uint64_t grain = (offset + at) / DISK_GRAIN;
+        size_t piece = MIN(DISK_GRAIN - (offset + at) % DISK_GRAIN, size - at);
 
         if (disk_sparse_is_zero(data + at, piece)) {
             if (!fd_pwrite_all(fd, data + run, at - run, offset + run, name, error))
                 return false;
             run = at + piece;
+        } else if (map != NULL) {
+            atomic_fetch_or(&map[grain / 8], (unsigned char)(1u << grain % 8));
         }
         at += piece;
     }
     return fd_pwrite_all(fd, data + run, at - run, offset + run, name, error);
+}
+
+bool
+disk_sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name, GError **error)
+{
+    return disk_sparse_write_mapped(fd, data, size, offset, NULL, name, error);
 }

@@ -4,6 +4,7 @@
 
 #include "disk/disk.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 /** disk_sparse_is_zero: whether all @size bytes are zero. */
@@ -22,6 +23,10 @@ bool disk_sparse_next_data(int fd, uint64_t from, uint64_t end, uint64_t *out_st
 bool disk_sparse_read(int fd, uint8_t *data, size_t size, uint64_t offset, const char *name,
                       bool *out_is_zero, GError **error);
 
-/** disk_sparse_write: write the DISK_GRAIN pieces of @data that are not all zero, at @offset. */
+/** disk_sparse_write: write those of the file's DISK_GRAIN pieces that are not all zero in @data, at @offset. */
 bool disk_sparse_write(int fd, const uint8_t *data, size_t size, uint64_t offset, const char *name,
                        GError **error);
+
+/** disk_sparse_write_mapped: the same, and set the bit of each piece that is written in @map, which other threads may set, too. */
+bool disk_sparse_write_mapped(int fd, const uint8_t *data, size_t size, uint64_t offset, atomic_uchar *map,
+                              const char *name, GError **error);

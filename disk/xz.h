@@ -9,6 +9,17 @@
 /** disk_xz_fail: liblzma's verdict @ret about the file @name as an error. Returns: false always */
 bool disk_xz_fail(GError **error, const char *name, lzma_ret ret);
 
+/** DiskXzFile, disk_xz_input_file, disk_xz_read_file: a file that is all there as input, for which @file must stay. */
+typedef struct {
+    int fd;
+    const char *name;
+} DiskXzFile;
+bool disk_xz_input_file(DiskXzInput *input, const DiskXzFile *file, GError **error);
+bool disk_xz_read_file(void *context, void *data, size_t size, uint64_t offset, GError **error);
+
+/** disk_xz_read_index: (transfer full) of the whole file: every stream and padding, read from the end backwards. */
+lzma_index *disk_xz_read_index(const DiskXzInput *input, const char *name, GError **error);
+
 /** disk_xz_block_bound: what an encoded block of DISK_BLOCK_BYTES can have at most. */
 size_t disk_xz_block_bound(void);
 

@@ -249,6 +249,138 @@ an_empty_image_is_an_empty_stream(void **state G_GNUC_UNUSED)
     assert_true(decompress("empty.xz", "empty2", 0, &error));
 }
 
+/* A file of which no more can be read than a writer has said: every read is counted, none goes beyond. */
+typedef struct {
+    int fd;
+    uint64_t allowed, most;
+} Growing;
+
+static bool
+read_growing(void *context, void *data, size_t size, uint64_t offset, GError **error)
+{
+    Growing *growing = context;
+
+    growing->most = MAX(growing->most, offset + size);
+    if (offset + size > growing->allowed)
+        return error_set(error, "not there yet");
+    return fd_pread_exact(growing->fd, data, size, offset, "growing", error);
+}
+
+static DiskManifest *
+unpack_with_manifest(const char *from, const char *to)
+{
+    g_auto(Fd) in = open_in_dir(from, O_RDONLY);
+    g_auto(Fd) out = open_in_dir(to, O_RDWR | O_CREAT | O_TRUNC);
+    Growing growing = {in, UINT64_MAX, 0};
+    DiskXzInput input = {.read = read_growing, .context = &growing};
+    g_autoptr(DiskXzUnpack) unpack = NULL;
+    g_autoptr(GError) error = NULL;
+    DiskManifest *manifest;
+    bool is_end = false;
+
+    assert_true(fd_size(in, from, &input.size, NULL));
+    unpack = disk_xz_unpack_new(&input, out, from, 1 << 30, true, &error);
+    if (unpack == NULL)
+        fail_msg("%s", error->message);
+    while (!is_end)
+        if (!disk_xz_unpack_next(unpack, &is_end, &error))
+            fail_msg("%s", error->message);
+    assert_true(disk_xz_unpack_manifest(unpack, &manifest, &error));
+    assert_true(growing.most <= input.size);
+    return manifest;
+}
+
+static void
+unpacking_finds_the_manifest_that_the_publisher_had(void **state G_GNUC_UNUSED)
+{
+    g_auto(DiskPacked) packed = {0};
+    g_autoptr(DiskManifest) found = NULL;
+    g_autoptr(GBytes) one = NULL, other = NULL;
+
+    make_image("a.raw");
+    compress("a.raw", "a.xz", &packed);
+    found = unpack_with_manifest("a.xz", "b.raw");
+    assert_non_null(found);
+    one = disk_manifest_print(packed.manifest, NULL);
+    other = disk_manifest_print(found, NULL);
+    assert_true(g_bytes_equal(one, other));
+}
+
+static void
+a_manifest_is_made_of_what_it_can_describe_alone(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *recipe;
+        bool has_manifest;
+    } cases[] = {
+        {"xz -T1 -c s.raw", true},
+        {"xz -T1 --block-size=100001 -c s.raw", true}, /* blocks that end within a grain */
+        {"xz --check=crc32 --block-size=1MiB -c s.raw", true},
+        {"xz --check=none -c s.raw", false},
+        {"xz -1c s.raw; head -c 8 /dev/zero", false},
+        {"xz -1c s.raw; xz -1c s.raw", false},
+        {"xz -1c /dev/null", false},
+        {"head -c 68157440 /dev/zero | xz -0 -T1 -c", false}, /* one block of 65 MiB */
+    };
+
+    if (!has_xz())
+        skip();
+    assert_true(shell("{ seq 1 300000; head -c 500000 /dev/zero; seq 1 9; } > s.raw"));
+    for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *command = g_strdup_printf("{ %s; } > s.xz", cases[i].recipe);
+        g_autoptr(DiskManifest) manifest = NULL, again = NULL;
+        g_autoptr(GBytes) bytes = NULL;
+        g_autoptr(GError) error = NULL;
+        g_auto(Fd) fd = -1;
+
+        assert_true(shell(command));
+        manifest = unpack_with_manifest("s.xz", "s2.raw");
+        if ((manifest != NULL) != cases[i].has_manifest)
+            fail_msg("%s", cases[i].recipe);
+        if (manifest == NULL)
+            continue;
+        bytes = disk_manifest_print(manifest, NULL);
+        again = disk_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), "m", &error);
+        if (again == NULL)
+            fail_msg("%s: %s", cases[i].recipe, error->message);
+        fd = open_in_dir("s2.raw", O_RDONLY);
+        for (guint k = 0; k < again->blocks->len; k++) {
+            bool is_same = false;
+
+            assert_true(disk_block_compare(again, k, fd, "s2.raw", &is_same, NULL) && is_same);
+        }
+        assert_true(shell("cmp s.raw s2.raw"));
+    }
+}
+
+static void
+what_is_not_there_yet_is_waited_for_and_nothing_behind_it_is_read(void **state G_GNUC_UNUSED)
+{
+    g_auto(DiskPacked) packed = {0};
+    g_autoptr(GError) error = NULL;
+    g_auto(Fd) in = -1, out = -1;
+    Growing growing = {.allowed = UINT64_MAX};
+    DiskXzInput input = {.read = read_growing, .context = &growing};
+    g_autoptr(DiskXzUnpack) unpack = NULL;
+    const DiskManifestBlock *second;
+    bool is_end;
+
+    make_image("a.raw");
+    compress("a.raw", "a.xz", &packed);
+    second = &g_array_index(packed.manifest->blocks, DiskManifestBlock, 1);
+    growing.fd = in = open_in_dir("a.xz", O_RDONLY);
+    out = open_in_dir("b.raw", O_RDWR | O_CREAT | O_TRUNC);
+    input.size = packed.compressed_size;
+    unpack = disk_xz_unpack_new(&input, out, "a.xz", 1 << 30, false, NULL);
+    assert_non_null(unpack);
+    growing.allowed = second->packed_offset;
+    growing.most = 0;
+    assert_true(disk_xz_unpack_next(unpack, &is_end, &error)); /* the first block is whole */
+    assert_true(growing.most <= growing.allowed);
+    assert_false(disk_xz_unpack_next(unpack, &is_end, &error));
+    assert_string_equal(error->message, "not there yet");
+}
+
 int
 main(void)
 {
@@ -259,6 +391,9 @@ main(void)
         cmocka_unit_test(every_kind_of_xz_file_is_read),
         cmocka_unit_test(damaged_oversized_and_greedy_files_are_refused),
         cmocka_unit_test(an_empty_image_is_an_empty_stream),
+        cmocka_unit_test(unpacking_finds_the_manifest_that_the_publisher_had),
+        cmocka_unit_test(a_manifest_is_made_of_what_it_can_describe_alone),
+        cmocka_unit_test(what_is_not_there_yet_is_waited_for_and_nothing_behind_it_is_read),
     };
 
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
