@@ -101,6 +101,12 @@ cache_manifest_path(const CacheKey *key)
 }
 
 char *
+cache_local_manifest_path(const CacheKey *key)
+{
+    return cache_path("images", "", key->id, ".local-manifest");
+}
+
+char *
 cache_lock_path(const CacheKey *key)
 {
     return cache_path("partial", "", key->id, ".lock");

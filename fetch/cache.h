@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The cache below path_cache(): images/ID.raw and .qcow2 (verified, 0444) with images/ID.manifest; what can go on:
+ * The cache below path_cache(): images/ID.raw and .qcow2 (verified, 0444) with images/ID.manifest or, where the publisher makes
+ * none, images/ID.local-manifest; what can go on:
  * partial/ID.part (a download) and partial/ID.blocks (an image that lacks some blocks), with partial/ID.lock;
  * index/SOURCE/ (last good signed texts). An ID is a digest in hex that was checked to be
  * one; nothing else that a source says becomes part of a path.
@@ -34,7 +35,8 @@ char *cache_temp_path(const CacheKey *key); /* in images/, so that a rename publ
 char *cache_partial_path(const CacheKey *key);
 char *cache_blocks_path(const CacheKey *key);
 char *cache_delta_path(const CacheKey *key);
-char *cache_manifest_path(const CacheKey *key); /* readable, and compared with its digest at each use */
+char *cache_manifest_path(const CacheKey *key);       /* readable, and compared with its digest at each use */
+char *cache_local_manifest_path(const CacheKey *key); /* one that nobody signed: local_manifest.h */
 char *cache_lock_path(const CacheKey *key);
 char *cache_images_folder(void);
 char *cache_index_folder(const char *source); /* @source: checked with source_is_name() */

@@ -39,7 +39,8 @@ int whole_fetch(const Job *job, const char *path, GError **error);
 
 /**
  * manifest_fetch: what lies where in the published file, as the signed index vouches for it: from the cache, where it is kept
- * beside the image, or from the servers. JOB_NOT_SO: the entry has none, nobody has it, or it is of no use here.
+ * beside the image, or from the servers. Where the entry names none, one that was made here when the image was pulled before
+ * (local_manifest.h). JOB_NOT_SO: there is none, nobody has it, or it is of no use here.
  * Errors: BASE_ERROR_UNTRUSTED where every server has a wrong one; as net_get()
  */
 JobResult manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error);

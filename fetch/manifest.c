@@ -8,6 +8,7 @@
 #include "base/cli.h"
 #include "base/file.h"
 #include "fetch/access.h"
+#include "fetch/local_manifest.h"
 #include "net/net.h"
 
 #include <string.h>
@@ -130,6 +131,18 @@ parse(const Job *job, GBytes *bytes)
     return NULL;
 }
 
+/* One that was made when the image was pulled before: then only the blocks that are missing or damaged are fetched. */
+static JobResult
+use_local(const Job *job, DiskManifest **out_manifest)
+{
+    g_autoptr(DiskManifest) manifest = local_manifest_read(&job->key);
+
+    if (manifest == NULL || !fits(job, manifest))
+        return JOB_NOT_SO;
+    *out_manifest = g_steal_pointer(&manifest);
+    return JOB_DONE;
+}
+
 JobResult
 manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error)
 {
@@ -140,7 +153,7 @@ manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error)
     g_autoptr(GError) problem = NULL;
 
     if (digest == NULL)
-        return JOB_NOT_SO;
+        return use_local(job, out_manifest);
     bytes = read_cached(job, digest);
     if (bytes == NULL) {
         bytes = download(job, blob, digest, &problem);

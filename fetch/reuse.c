@@ -12,14 +12,15 @@
 #include "base/interrupt.h"
 #include "base/pool.h"
 #include "fetch/access.h"
+#include "fetch/local_manifest.h"
 #include "net/net.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_DONORS 64u /* images that are looked into */
-#define MANIFEST_SUFFIX ".manifest"
+#define MAX_DONORS 64u             /* images that are looked into */
+#define MANIFEST_SUFFIX "manifest" /* and "local-manifest" */
 
 /* ---- equal blocks ---- */
 
@@ -55,15 +56,22 @@ wanted_blocks(const DiskManifest *manifest)
     return wanted;
 }
 
+static DiskManifest *
+read_manifest(const CacheKey *key)
+{
+    g_autofree char *path = cache_manifest_path(key);
+    g_autoptr(GBytes) bytes = file_read(path, DISK_MANIFEST_MAX_BYTES, NULL);
+
+    if (bytes == NULL)
+        return local_manifest_read(key);
+    return disk_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, NULL);
+}
+
 static void
-take_donor(const DiskManifest *own, GHashTable *wanted, const char *manifest_path, const char *image_path,
+take_donor(const DiskManifest *own, GHashTable *wanted, const CacheKey *key, const char *image_path,
            GPtrArray *equals)
 {
-    g_autoptr(GBytes) bytes = file_read(manifest_path, DISK_MANIFEST_MAX_BYTES, NULL);
-    g_autoptr(DiskManifest) manifest =
-        bytes != NULL
-            ? disk_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), manifest_path, NULL)
-            : NULL;
+    g_autoptr(DiskManifest) manifest = read_manifest(key);
 
     for (guint i = 0; manifest != NULL && i < manifest->blocks->len; i++) {
         const DiskManifestBlock *block = &g_array_index(manifest->blocks, DiskManifestBlock, i);
@@ -96,19 +104,19 @@ find_equal(const Job *job, const DiskManifest *manifest, uint64_t *out_left)
         if (!disk_block_is_hole(manifest, i))
             *out_left += g_array_index(manifest->blocks, DiskManifestBlock, i).packed_size;
     for (const char *leaf; dir != NULL && donors < MAX_DONORS && (leaf = g_dir_read_name(dir)) != NULL;) {
-        g_autofree char *path = g_build_filename(folder, leaf, NULL), *image = NULL;
-        CacheKey key = {0};
+        const char *dot = strchr(leaf, '.'); /* no id has one */
+        g_autofree char *image = NULL;
+        g_auto(CacheKey) key = {0};
         DiskFormat format;
 
-        if (!g_str_has_suffix(leaf, MANIFEST_SUFFIX) || g_str_has_prefix(leaf, job->key.id))
+        if (!g_str_has_suffix(leaf, MANIFEST_SUFFIX) || dot == NULL || g_str_has_prefix(leaf, job->key.id))
             continue;
-        key.id = g_strndup(leaf, strlen(leaf) - strlen(MANIFEST_SUFFIX));
+        key.id = g_strndup(leaf, (gsize)(dot - leaf));
         image = cache_find(&key, &format);
-        cache_key_clear(&key);
         if (image == NULL)
             continue;
         donors++;
-        take_donor(manifest, wanted, path, image, equals);
+        take_donor(manifest, wanted, &key, image, equals);
     }
     for (guint i = 0; i < equals->len; i++)
         *out_left -= g_array_index(manifest->blocks, DiskManifestBlock,
