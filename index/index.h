@@ -21,6 +21,9 @@
 
 /* The extension field that names the manifest of an entry's file: "blobs/sha512/ab/HEX", beside the index. */
 #define INDEX_MANIFEST "x_manifest"
+/* The same image as zstd, block by block, with "_size" bytes, and its manifest. */
+#define INDEX_ZSTD "x_zstd"
+#define INDEX_ZSTD_MANIFEST "x_zstd_manifest"
 /* And a delta's: followed by the base's revision; with "_base" after it, the SHA-512 of the base's file, with "_size" bytes. */
 #define INDEX_DELTA "x_delta_"
 

@@ -22,21 +22,20 @@ publish_item_new(const char *name, const char *path)
     item->name = g_strdup(name);
     item->path = g_strdup(path);
     item->image = PUBLISH_IMAGE_NONE;
-    item->previous_fd = -1;
-    item->upload = STORE_UPLOAD_NONE;
+    item->xz = PUBLISH_PACKING_NONE;
+    item->zstd = PUBLISH_PACKING_NONE;
     item->deltas = g_ptr_array_new_with_free_func((GDestroyNotify)publish_delta_free);
     item->delta_notes = g_ptr_array_new_with_free_func(g_free);
     return item;
 }
 
-/* What only the next step needs goes early: a run may have hundreds of images. */
+/* What only the next step needs goes early. */
 static void
 close_image(PublishItem *item)
 {
     publish_image_clear(&item->image);
-    g_clear_pointer(&item->previous, disk_manifest_free);
-    if (item->previous_fd >= 0)
-        fd_close(fd_steal(&item->previous_fd));
+    publish_packing_drop_previous(&item->xz);
+    publish_packing_drop_previous(&item->zstd);
 }
 
 void
@@ -46,8 +45,8 @@ publish_item_free(PublishItem *item)
     g_free(item->name);
     g_free(item->path);
     guest_info_free(item->guest);
-    store_upload_clear(&item->upload);
-    disk_packed_clear(&item->result);
+    publish_packing_clear(&item->xz);
+    publish_packing_clear(&item->zstd);
     g_clear_pointer(&item->bases, g_ptr_array_unref);
     g_ptr_array_unref(item->deltas);
     g_ptr_array_unref(item->delta_notes);
@@ -138,10 +137,10 @@ published_file(const PublishItem *item)
 {
     return (PublishFile){
         .file = REFERENCE_PREFIX,
-        .sha512 = item->result.sha512,
+        .sha512 = item->xz.result.sha512,
         .format = item->image.info.format,
         .virtual_size = item->image.info.virtual_size,
-        .compressed_size = item->result.compressed_size,
+        .compressed_size = item->xz.result.compressed_size,
     };
 }
 
@@ -159,56 +158,6 @@ check_distinct(const PublishAdd *add, guint until, const IndexEntry *entry, GErr
     return true;
 }
 
-/* ---- the revision before ---- */
-
-static GBytes *
-read_blob(int fd, const char *path, GError **error)
-{
-    g_autofree uint8_t *data = NULL;
-    g_autofree char *digest = NULL;
-    uint64_t size;
-
-    if (!fd_size(fd, path, &size, error))
-        return NULL;
-    if (size > DISK_MANIFEST_MAX_BYTES) {
-        error_set(error, "%s: larger than a manifest can be", path);
-        return NULL;
-    }
-    data = g_malloc(size + 1);
-    if (!fd_pread_exact(fd, data, size, 0, path, error))
-        return NULL;
-    digest = digest_bytes(DIGEST_SHA512, data, size);
-    if (!g_str_has_suffix(path, digest)) {
-        error_set(error, "%s: is damaged: it does not match its digest", path);
-        return NULL;
-    }
-    return g_bytes_new_take(g_steal_pointer(&data), size);
-}
-
-/* The manifest's name comes from the signed index and is its digest; the image's blocks are compared with it later. */
-static bool
-find_previous(PublishItem *item, Store *store, const IndexEntry *old, GError **error)
-{
-    const char *path = old != NULL ? index_entry_extension(old, INDEX_MANIFEST) : NULL;
-    g_auto(Fd) fd = -1, image = -1;
-    g_autoptr(GBytes) bytes = NULL;
-    g_autoptr(DiskManifest) manifest = NULL;
-
-    if (path == NULL)
-        return true;
-    fd = store_open_blob(store, path, error);
-    bytes = fd >= 0 ? read_blob(fd, path, error) : NULL;
-    if (bytes == NULL)
-        return false;
-    manifest = disk_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), path, error);
-    image = manifest != NULL ? store_open_blob(store, old->file, error) : -1;
-    if (image < 0)
-        return false;
-    item->previous = g_steal_pointer(&manifest);
-    item->previous_fd = fd_steal(&image);
-    return true;
-}
-
 /* new_entry: (transfer full) of @item, whose revision goes on from that of a removed image, too. */
 static IndexEntry *
 new_entry(PublishAdd *add, PublishItem *item, const Index *index, const PublishFile *file, GError **error)
@@ -219,6 +168,24 @@ new_entry(PublishAdd *add, PublishItem *item, const Index *index, const PublishF
         !publish_retired_lookup(add->repo->store, item->name, arch, &item->wish.retired_revision, error))
         return NULL;
     return publish_entry_new(index, &item->wish, item->guest, file, error);
+}
+
+static bool
+has_twin(const IndexEntry *entry)
+{
+    return entry != NULL && index_entry_extension(entry, INDEX_ZSTD) != NULL;
+}
+
+static bool
+find_previous(const PublishAdd *add, PublishItem *item, const IndexEntry *old, GError **error)
+{
+    Store *store = add->repo->store;
+    const char *manifest = index_entry_extension(old, INDEX_MANIFEST);
+    const char *twin = index_entry_extension(old, INDEX_ZSTD);
+    const char *twin_manifest = index_entry_extension(old, INDEX_ZSTD_MANIFEST);
+
+    return publish_packing_find(&item->xz, store, old->file, manifest, error) &&
+           (!item->has_twin || publish_packing_find(&item->zstd, store, twin, twin_manifest, error));
 }
 
 bool
@@ -247,7 +214,8 @@ publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GEr
         }
         old = publish_entry_lookup(index, entry->name, entry->arch);
         item->bases = publish_delta_bases(old, add->max_deltas);
-        if (!find_previous(item, add->repo->store, old, &local))
+        item->has_twin = add->wants_twin || (!add->drops_twin && has_twin(old));
+        if (old != NULL && !find_previous(add, item, old, &local))
             g_ptr_array_add(notes, g_strdup_printf("%s: the revision before cannot be reused: %s", item->name,
                                                    local->message));
         item->entry = entry;
@@ -262,25 +230,6 @@ publish_add_check(PublishAdd *add, Index **out_index, GPtrArray **out_notes, GEr
 
 /* ---- blobs ---- */
 
-static bool
-compress(const PublishAdd *add, PublishItem *item, GError **error)
-{
-    Store *store = add->repo->store;
-    g_autofree char *label = g_strdup_printf("compress %s", item->name);
-    g_autoptr(Progress) progress = NULL;
-    DiskPackJob job = {.threads = add->threads, .previous = item->previous, .previous_fd = item->previous_fd};
-    uint64_t size;
-
-    if (!fd_size(item->image.fd, item->image.path, &size, error) ||
-        !store_upload_begin(store, &item->upload, error))
-        return false;
-    progress = progress_new(label, size);
-    job.progress = progress;
-    return disk_pack(item->image.fd, item->image.path, item->upload.fd, store_location(store), &job,
-                     &item->result, error) &&
-           publish_image_check_unchanged(&item->image, error);
-}
-
 /* Nothing is new in an image that is published again as it was. */
 static bool
 make_deltas(const PublishAdd *add, PublishItem *item, GError **error)
@@ -291,16 +240,27 @@ make_deltas(const PublishAdd *add, PublishItem *item, GError **error)
         .name = item->name,
         .fd = item->image.fd,
         .path = item->image.path,
-        .sha512 = item->result.sha512,
-        .compressed_size = item->result.compressed_size,
+        .sha512 = item->xz.result.sha512,
+        .compressed_size = item->xz.result.compressed_size,
         .bases = item->bases,
         .threads = add->threads,
     };
 
-    if (add->max_deltas == 0 || (last != NULL && g_str_equal(last->sha512, item->result.sha512)))
+    if (add->max_deltas == 0 || (last != NULL && g_str_equal(last->sha512, item->xz.result.sha512)))
         return true;
     return publish_delta_make(&job, item->deltas, item->delta_notes, &item->grains, error) &&
            publish_image_check_unchanged(&item->image, error);
+}
+
+static bool
+compress(const PublishAdd *add, PublishItem *item, GError **error)
+{
+    Store *store = add->repo->store;
+
+    return publish_packing_run(&item->xz, store, &item->image, item->name, DISK_XZ, add->threads, error) &&
+           make_deltas(add, item, error) &&
+           (!item->has_twin || publish_packing_run(&item->zstd, store, &item->image, item->name, DISK_ZSTD,
+                                                   add->threads, error));
 }
 
 bool
@@ -311,40 +271,15 @@ publish_add_compress(PublishAdd *add, GError **error)
 
         if (item->error != NULL)
             continue;
-        if (!compress(add, item, &item->error) || !make_deltas(add, item, &item->error))
-            store_upload_clear(&item->upload);
+        if (!compress(add, item, &item->error)) {
+            store_upload_clear(&item->xz.upload);
+            store_upload_clear(&item->zstd.upload);
+        }
         close_image(item);
         if (!interrupt_check(error))
             return false;
     }
     return true;
-}
-
-/* A small blob: its path in the repository. */
-static char *
-store_bytes(Store *store, const void *data, size_t size, GError **error)
-{
-    g_auto(StoreUpload) upload = STORE_UPLOAD_NONE;
-    g_autofree char *digest = digest_bytes(DIGEST_SHA512, data, size);
-    char *path = NULL;
-
-    if (!store_upload_begin(store, &upload, error) ||
-        !fd_write_all(upload.fd, data, size, store_location(store), error) ||
-        !store_upload_finish(store, &upload, digest, &path, error))
-        return NULL;
-    return path;
-}
-
-static bool
-store_manifest(Store *store, const DiskManifest *manifest, PublishBlob *out_blob, GError **error)
-{
-    g_autoptr(GBytes) bytes = disk_manifest_print(manifest, error);
-
-    if (bytes == NULL)
-        return false;
-    out_blob->size = g_bytes_get_size(bytes);
-    out_blob->path = store_bytes(store, g_bytes_get_data(bytes, NULL), out_blob->size, error);
-    return out_blob->path != NULL;
 }
 
 /* The same image has its list already, and a new date on it would be a new blob. */
@@ -354,19 +289,19 @@ store_sbom(const PublishAdd *add, const PublishItem *item, const IndexEntry *old
 {
     const PublishSbom sbom = {.name = item->name,
                               .arch = arch,
-                              .sha512 = item->result.sha512,
+                              .sha512 = item->xz.result.sha512,
                               .created = g_get_real_time() / G_USEC_PER_SEC,
                               .guest = item->guest};
     g_autofree char *text = NULL;
 
     if (!add->want_sbom || item->guest == NULL || item->guest->packages == NULL)
         return true;
-    if (old != NULL && g_strcmp0(old->sha512, item->result.sha512) == 0 &&
+    if (old != NULL && g_strcmp0(old->sha512, item->xz.result.sha512) == 0 &&
         index_entry_extension(old, PUBLISH_PACKAGES) != NULL)
         return true;
     text = publish_sbom_print(&sbom);
     out_blob->size = strlen(text);
-    out_blob->path = store_bytes(add->repo->store, text, out_blob->size, error);
+    out_blob->path = publish_store_bytes(add->repo->store, text, out_blob->size, error);
     return out_blob->path != NULL;
 }
 
@@ -386,7 +321,7 @@ store_deltas(const PublishAdd *add, PublishItem *item, IndexDelta *out_fields, G
         };
     }
     return item->grains == NULL ||
-           publish_delta_keep(add->repo->store, item->result.sha512, item->grains, error);
+           publish_delta_keep(add->repo->store, item->xz.result.sha512, item->grains, error);
 }
 
 static bool
@@ -394,19 +329,20 @@ finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
 {
     const char *arch = publish_entry_arch(&item->wish, item->guest, error);
     const IndexEntry *old = arch != NULL ? publish_entry_lookup(index, item->name, arch) : NULL;
-    g_autofree char *path = NULL;
-    g_auto(PublishBlob) manifest = {0}, packages = {0};
+    g_auto(PublishBlob) packed = {0}, manifest = {0}, packages = {0}, twin = {0}, twin_manifest = {0};
     IndexDelta deltas[PUBLISH_MAX_DELTAS];
     PublishFile file = published_file(item);
     IndexEntry *entry;
 
-    if (arch == NULL ||
-        !store_upload_finish(add->repo->store, &item->upload, item->result.sha512, &path, error) ||
-        !store_manifest(add->repo->store, item->result.manifest, &manifest, error) ||
+    if (arch == NULL || !publish_packing_store(&item->xz, add->repo->store, &packed, &manifest, error) ||
+        (item->has_twin &&
+         !publish_packing_store(&item->zstd, add->repo->store, &twin, &twin_manifest, error)) ||
         !store_sbom(add, item, old, arch, &packages, error) || !store_deltas(add, item, deltas, error))
         return false;
-    file.file = path;
+    file.file = packed.path;
     file.manifest = &manifest;
+    file.twin = item->has_twin ? &twin : NULL;
+    file.twin_manifest = item->has_twin ? &twin_manifest : NULL;
     file.packages = packages.path != NULL ? &packages : NULL;
     file.deltas = deltas;
     file.n_deltas = item->deltas->len;

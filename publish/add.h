@@ -8,6 +8,7 @@
 #include "publish/delta.h"
 #include "publish/entry.h"
 #include "publish/image.h"
+#include "publish/packing.h"
 #include "publish/repo.h"
 
 #define PUBLISH_MAX_IMAGES 200u /* in one run: each holds up to five files open, and 1024 is a usual limit */
@@ -18,11 +19,10 @@ typedef struct {
     PublishWish wish; /* its name is owned by the item */
     char *name;
     PublishImage image;
-    GuestInfo *guest;       /* (nullable) not looked into */
-    DiskManifest *previous; /* (nullable) of the revision before */
-    Fd previous_fd;
-    StoreUpload upload;
-    DiskPacked result;
+    GuestInfo *guest;    /* (nullable) not looked into */
+    PublishPacking xz;   /* what every client reads */
+    PublishPacking zstd; /* where @has_twin */
+    bool has_twin;
     GPtrArray *bases;        /* (element-type PublishBase) (nullable) */
     GPtrArray *deltas;       /* (element-type PublishDelta) */
     GPtrArray *delta_notes;  /* (element-type utf8) why there is none from a base */
@@ -50,6 +50,8 @@ typedef struct {
     unsigned threads;
     unsigned valid_days;
     unsigned max_deltas; /* from how many revisions back */
+    bool wants_twin;     /* each image as zstd too; else those that had one before, unless @drops_twin */
+    bool drops_twin;
     bool want_sbom;
     bool keep_going; /* publish what can be, whatever happens to the rest */
 } PublishAdd;

@@ -30,8 +30,10 @@ put_entry(Json *json, const PublishItem *item, bool is_dry_run)
     if (is_dry_run) {
         json_set_text(json, "file", NULL); /* named by a digest that is not known yet */
     } else {
-        json_set_number(json, "reused_bytes", (int64_t)item->result.reused_bytes);
+        json_set_number(json, "reused_bytes", (int64_t)item->xz.result.reused_bytes);
         json_set(json, "deltas", deltas_to_json(item));
+        json_set_count(json, "zstd_size", item->has_twin ? item->zstd.result.compressed_size : 0);
+        json_set_count(json, "zstd_reused_bytes", item->has_twin ? item->zstd.result.reused_bytes : 0);
     }
 }
 
@@ -89,7 +91,7 @@ print_line(const PublishItem *item, const Index *index, bool is_dry_run)
     const IndexEntry *entry = item->entry;
     g_autofree char *size = cli_format_size(entry->size);
     g_autofree char *download = cli_format_size(entry->compressed_size);
-    g_autofree char *reused = cli_format_size(item->result.reused_bytes);
+    g_autofree char *reused = cli_format_size(item->xz.result.reused_bytes);
 
     if (is_dry_run) {
         printf("would publish %s (%s) revision %" G_GUINT64_FORMAT ": %s\n", entry->name, entry->arch,
@@ -98,8 +100,19 @@ print_line(const PublishItem *item, const Index *index, bool is_dry_run)
     }
     printf("%s (%s) revision %" G_GUINT64_FORMAT ": %s, download %s, index version %" G_GUINT64_FORMAT "\n",
            entry->name, entry->arch, entry->revision, size, download, index->version);
-    if (item->result.reused_bytes > 0)
+    if (item->xz.result.reused_bytes > 0)
         cli_note("%s: %s in blocks as in the revision before were not compressed again", entry->name, reused);
+}
+
+static void
+print_twin(const PublishItem *item)
+{
+    uint64_t size = item->zstd.result.compressed_size, whole = MAX(item->xz.result.compressed_size, 1);
+    g_autofree char *text = cli_format_size(size);
+
+    if (item->has_twin)
+        cli_note("%s: the same as zstd: %s, %" G_GUINT64_FORMAT ".%" G_GUINT64_FORMAT " %% of the download",
+                 item->name, text, size * 100 / whole, size * 1000 / whole % 10);
 }
 
 static void
@@ -111,7 +124,8 @@ print_deltas(const PublishItem *item)
 
         cli_note("%s: delta from revision %" G_GUINT64_FORMAT ": %s, %" G_GUINT64_FORMAT
                  " %% of the whole download",
-                 item->name, delta->revision, size, delta->size * 100 / MAX(item->result.compressed_size, 1));
+                 item->name, delta->revision, size,
+                 delta->size * 100 / MAX(item->xz.result.compressed_size, 1));
     }
     for (guint i = 0; i < item->delta_notes->len; i++)
         cli_note("%s", (const char *)g_ptr_array_index(item->delta_notes, i));
@@ -130,6 +144,7 @@ add_print(const PublishAdd *add, const Index *index, bool is_dry_run, bool is_js
         if (item->error != NULL)
             continue;
         print_line(item, index, is_dry_run);
+        print_twin(item);
         print_deltas(item);
     }
 }

@@ -100,21 +100,28 @@ choose_revision(const IndexEntry *old, const PublishWish *wish, const char *sha5
     return true;
 }
 
+static void
+drop_reference(IndexEntry *entry, const char *key)
+{
+    g_autofree char *size_key = g_strconcat(key, SIZE_SUFFIX, NULL);
+
+    index_entry_set_extension(entry, key, NULL);
+    index_entry_set_extension(entry, size_key, NULL);
+}
+
 /* drop_references: blobs that describe other content than the one that is published now, and their sizes. */
 static void
 drop_references(IndexEntry *entry)
 {
     for (guint i = entry->extensions->len; i-- > 0;) {
         const IndexField *field = g_ptr_array_index(entry->extensions, i);
-        g_autofree char *key = NULL, *size_key = NULL, *base_key = NULL;
+        g_autofree char *key = NULL, *base_key = NULL;
 
         if (field->subkey != NULL || !g_str_has_prefix(field->value, REFERENCE_PREFIX))
             continue;
         key = g_strdup(field->key);
-        size_key = g_strconcat(key, SIZE_SUFFIX, NULL);
         base_key = g_strconcat(key, BASE_SUFFIX, NULL);
-        index_entry_set_extension(entry, key, NULL);
-        index_entry_set_extension(entry, size_key, NULL);
+        drop_reference(entry, key);
         index_entry_set_extension(entry, base_key, NULL);
         i = entry->extensions->len; /* fields are gone: start again */
     }
@@ -162,6 +169,8 @@ describe_file(IndexEntry *entry, const PublishFile *file)
     if (file->sha512 == NULL || g_strcmp0(entry->sha512, file->sha512) != 0)
         drop_references(entry);
     set_reference(entry, INDEX_MANIFEST, file->manifest);
+    set_reference(entry, INDEX_ZSTD, file->twin);
+    set_reference(entry, INDEX_ZSTD_MANIFEST, file->twin_manifest);
     set_reference(entry, PUBLISH_PACKAGES, file->packages);
     for (unsigned i = 0; i < file->n_deltas; i++)
         index_delta_set(entry, &file->deltas[i]);
@@ -199,9 +208,11 @@ publish_entry_new(const Index *index, const PublishWish *wish, const GuestInfo *
     set_note(entry, wish->notes);
     entry->is_hidden = wish->is_hidden;
     describe_file(entry, file);
-    if (wish->drop_packages) {
-        index_entry_set_extension(entry, PUBLISH_PACKAGES, NULL);
-        index_entry_set_extension(entry, PUBLISH_PACKAGES SIZE_SUFFIX, NULL);
+    if (wish->drop_packages)
+        drop_reference(entry, PUBLISH_PACKAGES);
+    if (wish->drop_twin) {
+        drop_reference(entry, INDEX_ZSTD);
+        drop_reference(entry, INDEX_ZSTD_MANIFEST);
     }
     if (!index_entry_validate(entry, error))
         return NULL;

@@ -21,6 +21,7 @@ typedef struct {
     uint64_t revision;
     uint64_t retired_revision; /* the highest of an image of that name that was removed; 0: none */
     bool is_hidden;
+    bool drop_twin;     /* leave the zstd twin out, even where the same content has one */
     bool drop_packages; /* leave the list of packages out, even where the same content has one */
 } PublishWish;
 
@@ -43,6 +44,8 @@ typedef struct {
     uint64_t virtual_size;
     uint64_t compressed_size;
     const PublishBlob *manifest; /* (nullable) */
+    const PublishBlob *twin;     /* (nullable) the same image as zstd */
+    const PublishBlob *twin_manifest;
     const PublishBlob *packages; /* (nullable): none, or the one that the same content has already */
     const IndexDelta *deltas;
     unsigned n_deltas;

@@ -22,6 +22,7 @@ static char *option_expand, *option_lvexpand, *option_accel, *option_format;
 static char *option_os, *option_os_version, *option_root, *option_root_fs, *option_firmware;
 static gint64 option_revision;
 static int option_threads, option_valid_days = (int)PUBLISH_VALID_DAYS, option_deltas = (int)PUBLISH_DELTAS;
+static gboolean option_zstd, option_no_zstd;
 static gboolean option_hidden, option_no_inspect, option_no_sbom, option_keep_going, option_json,
     option_dry_run;
 
@@ -55,6 +56,10 @@ static const GOptionEntry OPTIONS[] = {
      "DAYS"},
     {"deltas", 0, 0, G_OPTION_ARG_INT, &option_deltas,
      "Publish deltas from so many revisions before (default: 3; 0: none)", "N"},
+    {"zstd", 0, 0, G_OPTION_ARG_NONE, &option_zstd,
+     "Publish the images as zstd too, for clients with fast links (kept for later revisions)", NULL},
+    {"no-zstd", 0, 0, G_OPTION_ARG_NONE, &option_no_zstd,
+     "Publish no zstd, although the revision before had it", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Check everything and publish nothing", NULL},
     G_OPTION_ENTRY_NULL,
@@ -154,6 +159,8 @@ check_options(Job *job, GError **error)
     if (option_deltas < 0 || option_deltas > (int)PUBLISH_MAX_DELTAS)
         return error_set_code(error, BASE_ERROR_USAGE, "--deltas: a number from 0 to %u is expected",
                               PUBLISH_MAX_DELTAS);
+    if (option_zstd && option_no_zstd)
+        return error_set_code(error, BASE_ERROR_USAGE, "--zstd and --no-zstd exclude each other");
     return check_lines(error) &&
            guest_accel_parse(option_accel != NULL ? option_accel : "auto", &job->add.accel, error) &&
            (option_format == NULL || publish_input_parse(option_format, &job->add.input, error)) &&
@@ -166,6 +173,8 @@ read_options(Job *job)
     job->add.threads = option_threads != 0 ? (unsigned)option_threads : pool_default_threads();
     job->add.valid_days = (unsigned)option_valid_days;
     job->add.max_deltas = (unsigned)option_deltas;
+    job->add.wants_twin = option_zstd;
+    job->add.drops_twin = option_no_zstd;
     job->add.want_sbom = !option_no_sbom;
     job->add.keep_going = option_keep_going;
     job->wish = (PublishWish){.title = option_title,
@@ -181,6 +190,7 @@ read_options(Job *job)
                               .firmware = option_firmware,
                               .revision = (uint64_t)option_revision,
                               .is_hidden = option_hidden,
+                              .drop_twin = option_no_zstd,
                               .drop_packages = option_no_sbom};
 }
 
