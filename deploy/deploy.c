@@ -145,6 +145,8 @@ place_disks(Deployment *d, GError **error)
     for (guint i = 0; i < d->result.vms->len; i++) {
         g_autofree char *path = staged_path(d, vm_at(d, i));
 
+        if (d->result.mode == DEPLOY_LINKED && !fetch_note_use(d->image, vm_at(d, i)->disk, error))
+            return false;
         if (!deploy_disks_move(path, vm_at(d, i)->disk, error))
             return false;
     }

@@ -13,6 +13,7 @@
 /** FetchImage: a verified image in the cache: read-only (0444), complete, ready to be a backing file. */
 typedef struct {
     char *path; /* absolute */
+    char *id;   /* of its content, in the cache */
     DiskFormat format;
     uint64_t virtual_size; /* bytes */
     char *source;          /* the source's name */
@@ -32,6 +33,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchImage, fetch_image_free)
  */
 FetchImage *fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError **error);
 
+/**
+ * fetch_note_use: before the disk @path, which has @image as its base, is put into place; while the caller holds a shared
+ * flock() on the image. From then on `cache prune` leaves the image alone for as long as @path is such a disk.
+ */
+bool fetch_note_use(const FetchImage *image, const char *path, GError **error);
+
 extern const Verb FETCH_VERB_SOURCE_ADD;
 extern const Verb FETCH_VERB_SOURCE_LIST;
 extern const Verb FETCH_VERB_SOURCE_REMOVE;
@@ -40,4 +47,6 @@ extern const Verb FETCH_VERB_INFO;
 extern const Verb FETCH_VERB_PULL;
 extern const Verb FETCH_VERB_OUTDATED;
 extern const Verb FETCH_VERB_UPGRADE;
+extern const Verb FETCH_VERB_CACHE_LIST;
+extern const Verb FETCH_VERB_CACHE_PRUNE;
 extern const Verb FETCH_VERB_INDEX_VALIDATE;

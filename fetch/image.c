@@ -5,6 +5,8 @@
 #include "fetch/catalogue.h"
 #include "fetch/pull.h"
 #include "fetch/record.h"
+#include "fetch/seal.h"
+#include "fetch/uses.h"
 
 void
 fetch_image_free(FetchImage *image)
@@ -12,6 +14,7 @@ fetch_image_free(FetchImage *image)
     if (image == NULL)
         return;
     g_free(image->path);
+    g_free(image->id);
     g_free(image->source);
     index_entry_free(image->entry);
     g_free(image);
@@ -23,6 +26,7 @@ use_record(const char *source, const char *name, const char *arch, GPtrArray *wa
 {
     g_autofree char *found_source = NULL;
     g_autoptr(IndexEntry) entry = NULL;
+    FetchImage *image;
 
     /* Absent: the source is there and no longer offers it. */
     if (g_error_matches(*error, BASE_ERROR, BASE_ERROR_INTERRUPTED) ||
@@ -34,7 +38,10 @@ use_record(const char *source, const char *name, const char *arch, GPtrArray *wa
     g_ptr_array_add(warnings, g_strdup_printf("%s: using the image that was verified before: %s", name,
                                               (*error)->message));
     g_clear_error(error);
-    return pull_cached(found_source, entry);
+    image = pull_cached(found_source, entry);
+    if (image != NULL)
+        seal_touch(image->id);
+    return image;
 }
 
 static FetchImage *
@@ -69,4 +76,10 @@ fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError 
     if (image == NULL)
         g_propagate_error(error, g_steal_pointer(&problem));
     return image;
+}
+
+bool
+fetch_note_use(const FetchImage *image, const char *path, GError **error)
+{
+    return uses_note(image->id, path, error);
 }

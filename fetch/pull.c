@@ -10,6 +10,7 @@
 #include "fetch/job.h"
 #include "fetch/record.h"
 #include "fetch/reuse.h"
+#include "fetch/seal.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,11 +24,13 @@ typedef struct {
 } ImageFacts;
 
 static FetchImage *
-new_image(const char *source, const IndexEntry *entry, const char *path, const ImageFacts *facts)
+new_image(const char *source, const IndexEntry *entry, const char *id, const char *path,
+          const ImageFacts *facts)
 {
     FetchImage *image = g_new0(FetchImage, 1);
 
     image->path = g_strdup(path);
+    image->id = g_strdup(id);
     image->format = facts->format;
     image->virtual_size = facts->size;
     image->source = g_strdup(source);
@@ -71,9 +74,10 @@ pull_cached(const char *source, const IndexEntry *entry)
 
     if (path != NULL)
         fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || !check_image(entry, fd, &facts, NULL) || facts.format != named)
+    if (fd < 0 || !check_image(entry, fd, &facts, NULL) || facts.format != named ||
+        seal_check(key.id, path, fd) == SEAL_BROKEN)
         return NULL;
-    return new_image(source, entry, path, &facts);
+    return new_image(source, entry, key.id, path, &facts);
 }
 
 /* From a complete file to the image in place. */
@@ -88,9 +92,9 @@ publish(const Job *job, int fd, const char *temp, FetchImage **out_image, GError
     path = cache_image_path(&job->key, facts.format);
     if (fchmod(fd, 0444) < 0 || fsync(fd) < 0 || rename(temp, path) < 0)
         return error_set_errno(error, "%s: cannot be completed", path);
-    if (!file_sync_dir(folder, error))
+    if (!file_sync_dir(folder, error) || !seal_write(job->key.id, path, fd, error))
         return false;
-    *out_image = new_image(job->catalogue->source->name, job->entry, path, &facts);
+    *out_image = new_image(job->catalogue->source->name, job->entry, job->key.id, path, &facts);
     return true;
 }
 
@@ -220,5 +224,6 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
     if (image == NULL || !record_write(&job.key, &owner, image->entry, error) ||
         (may_downgrade && !record_forget_above(&owner, entry, error)))
         return NULL;
+    seal_touch(image->id);
     return g_steal_pointer(&image);
 }

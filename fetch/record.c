@@ -146,12 +146,11 @@ compare_recorded(const void *a, const void *b)
 }
 
 GPtrArray *
-record_list(void)
+record_all(void)
 {
     g_autofree char *folder = records_folder();
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
-    g_autoptr(GPtrArray) all = g_ptr_array_new_with_free_func((GDestroyNotify)recorded_free);
-    GPtrArray *newest = g_ptr_array_new_with_free_func((GDestroyNotify)recorded_free);
+    GPtrArray *all = g_ptr_array_new_with_free_func((GDestroyNotify)recorded_free);
 
     for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
         g_autofree char *path = g_build_filename(folder, leaf, NULL), *source = NULL, *repo_id = NULL;
@@ -159,17 +158,28 @@ record_list(void)
             g_str_has_suffix(leaf, ".json") ? record_read(path, &source, &repo_id) : NULL;
         Recorded *recorded;
 
-        if (entry == NULL || !is_cached(entry))
+        if (entry == NULL)
             continue;
         recorded = g_new0(Recorded, 1);
         *recorded = (Recorded){g_steal_pointer(&entry), g_steal_pointer(&source)};
         g_ptr_array_add(all, recorded);
     }
     g_ptr_array_sort(all, compare_recorded);
+    return all;
+}
+
+GPtrArray *
+record_list(void)
+{
+    g_autoptr(GPtrArray) all = record_all();
+    GPtrArray *newest = g_ptr_array_new_with_free_func((GDestroyNotify)recorded_free);
+
     for (guint i = 0; i < all->len; i++) {
         Recorded **at = (Recorded **)&all->pdata[i];
         const Recorded *last = newest->len > 0 ? g_ptr_array_index(newest, newest->len - 1) : NULL;
 
+        if (!is_cached((*at)->entry))
+            continue;
         if (last != NULL && strcmp(last->source, (*at)->source) == 0 &&
             strcmp(last->entry->name, (*at)->entry->name) == 0 &&
             strcmp(last->entry->arch, (*at)->entry->arch) == 0)

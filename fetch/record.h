@@ -42,3 +42,7 @@ void recorded_free(Recorded *recorded);
 /** record_list: (element-type Recorded) (transfer full) of each source, name and architecture the highest revision that is
  * in the cache, by source, name, architecture. */
 GPtrArray *record_list(void);
+
+/** record_all: (element-type Recorded) (transfer full) everything that was ever pulled, by source, name and architecture, the
+ * highest revision of each first; whether or not it is still in the cache. */
+GPtrArray *record_all(void);
