@@ -208,7 +208,7 @@ want_more(Blocks *blocks)
         if (blocks->held > 0 && blocks->held + place->packed_size > WINDOW_BYTES)
             break;
         blocks->held += place->packed_size;
-        net_ranges_want(blocks->ranges, blocks->next, place->packed_offset, place->packed_size);
+        net_ranges_want(blocks->ranges, 0, blocks->next, place->packed_offset, place->packed_size);
     }
     must_go_on = blocks->left > 0 && blocks->error == NULL;
     pthread_mutex_unlock(&blocks->lock);

@@ -82,7 +82,7 @@ typedef struct {
  */
 bool net_download(const NetDownload *download, const NetLimits *limits, GError **error);
 
-/* ---- pieces of one large file, over several connections, from several servers ---- */
+/* ---- pieces of one large file or a few, over several connections, from several servers ---- */
 
 #define NET_RANGES_CONNECTIONS 4u
 #define NET_RANGES_MAX_CONNECTIONS 8u
@@ -90,6 +90,7 @@ bool net_download(const NetDownload *download, const NetLimits *limits, GError *
 
 /** NetPiece: bytes of the file that are judged as one by whoever wants them. */
 typedef struct {
+    unsigned file;
     uint64_t offset;
     uint32_t size;   /* the caller has checked it: so much memory is taken for it */
     unsigned number; /* the caller's own */
@@ -117,8 +118,14 @@ NetRanges *net_ranges_new(const char *const *urls, uint64_t size, unsigned conne
 void net_ranges_free(NetRanges *ranges);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(NetRanges, net_ranges_free)
 
+/**
+ * net_ranges_add: another file, of which pieces are fetched over the same connections; before the first net_ranges_wait().
+ * Returns: its number; the one of net_ranges_new() has number 0
+ */
+unsigned net_ranges_add(NetRanges *ranges, const char *const *urls, uint64_t size);
+
 /** net_ranges_want: fetch this piece too; pieces that follow one another without a gap share requests. */
-void net_ranges_want(NetRanges *ranges, unsigned number, uint64_t offset, uint32_t size);
+void net_ranges_want(NetRanges *ranges, unsigned file, unsigned number, uint64_t offset, uint32_t size);
 
 /**
  * net_ranges_wait: until a piece is there, or net_ranges_wake() was called: then @out_piece->data is NULL.
@@ -132,7 +139,16 @@ void net_ranges_wake(NetRanges *ranges);
 /** net_ranges_reject: a piece that net_ranges_wait() gave has wrong bytes: fetch it again. Takes @piece->data. */
 void net_ranges_reject(NetRanges *ranges, NetPiece *piece);
 
-/** net_ranges_is_whole_only: after a failure: a server was there that gives the file as a whole, but no ranges of it. */
+/** net_ranges_is_lost: whether no mirror of that file is left. */
+bool net_ranges_is_lost(const NetRanges *ranges, unsigned file);
+
+/**
+ * net_ranges_rate: bytes per second that come while something is asked for, of late; 0: too few came as yet to tell, or they
+ * are this host's.
+ */
+uint64_t net_ranges_rate(const NetRanges *ranges);
+
+/** net_ranges_is_whole_only: after a failure: of file 0 a server was there that gives the file as a whole, but no ranges of it. */
 bool net_ranges_is_whole_only(const NetRanges *ranges);
 
 /** NetClient: sends requests one after the other, over one connection where that is possible. */

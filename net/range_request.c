@@ -19,14 +19,9 @@ range_piece_free(RangePiece *piece)
 }
 
 void
-range_request_init(RangeRequest *request, CURLM *multi, const NetLimits *limits, uint64_t file_size,
-                   GQueue *complete)
+range_request_init(RangeRequest *request, CURLM *multi, const NetLimits *limits, GQueue *complete)
 {
-    *request = (RangeRequest){.curl = net_curl_new(),
-                              .multi = multi,
-                              .limits = limits,
-                              .file_size = file_size,
-                              .complete = complete};
+    *request = (RangeRequest){.curl = net_curl_new(), .multi = multi, .limits = limits, .complete = complete};
     g_queue_init(&request->pieces);
 }
 
@@ -62,11 +57,11 @@ refuse(RangeRequest *request, RangeVerdict verdict, BaseError code, const char *
 static bool
 check_size(RangeRequest *request, uint64_t size)
 {
-    if (size == request->file_size)
+    if (size == request->mirror->size)
         return true;
     return refuse(request, RANGE_REFUSED, BASE_ERROR_UNTRUSTED,
                   "the server's file has %" G_GUINT64_FORMAT " bytes, the index states %" G_GUINT64_FORMAT,
-                  size, request->file_size);
+                  size, request->mirror->size);
 }
 
 static bool

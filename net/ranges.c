@@ -14,20 +14,40 @@
 #define MAX_BAD 2u /* wrong pieces or senseless answers of one mirror: once may be an accident */
 #define MAX_WAIT_MS 500
 #define NO_MIRROR G_MAXUINT
+#define RATE_MIN_BYTES (8u << 20) /* before that connections are still becoming fast */
+#define RATE_US 2000000           /* what is longer ago than some of these counts less and less */
 
 struct NetRanges {
-    uint64_t size;
     const NetLimits *limits;
     GPtrArray *warnings;
     RangeMirror *mirrors;
-    unsigned n_mirrors;
+    unsigned n_mirrors, n_files;
     CURLM *multi;
     RangeRequest *requests;
     unsigned n_requests;
     GQueue wanted;   /* (element-type RangePiece) */
     GQueue complete; /* (element-type RangePiece) */
     atomic_bool is_woken;
+    uint64_t received, rate; /* bytes within @busy_us; bytes per second */
+    gint64 busy_us, measured_us;
+    bool is_busy;
 };
+
+static unsigned
+add_file(NetRanges *ranges, const char *const *urls, uint64_t size)
+{
+    unsigned first = ranges->n_mirrors, n = g_strv_length((char **)urls);
+
+    ranges->n_mirrors += n;
+    ranges->mirrors = g_renew(RangeMirror, ranges->mirrors, MAX(ranges->n_mirrors, 1));
+    for (unsigned i = 0; i < n; i++)
+        ranges->mirrors[first + i] = (RangeMirror){.file = ranges->n_files,
+                                                   .size = size,
+                                                   .url = g_strdup(urls[i]),
+                                                   .path = net_local_path(urls[i]),
+                                                   .fd = -1};
+    return ranges->n_files++;
+}
 
 NetRanges *
 net_ranges_new(const char *const *urls, uint64_t size, unsigned connections, const NetLimits *limits,
@@ -35,14 +55,9 @@ net_ranges_new(const char *const *urls, uint64_t size, unsigned connections, con
 {
     NetRanges *ranges = g_new0(NetRanges, 1);
 
-    ranges->size = size;
     ranges->limits = limits;
     ranges->warnings = warnings;
-    ranges->n_mirrors = g_strv_length((char **)urls);
-    ranges->mirrors = g_new0(RangeMirror, MAX(ranges->n_mirrors, 1));
-    for (unsigned i = 0; i < ranges->n_mirrors; i++)
-        ranges->mirrors[i] =
-            (RangeMirror){.url = g_strdup(urls[i]), .path = net_local_path(urls[i]), .fd = -1};
+    add_file(ranges, urls, size);
     ranges->n_requests = CLAMP(connections, 1, NET_RANGES_MAX_CONNECTIONS);
     ranges->requests = g_new0(RangeRequest, ranges->n_requests);
     g_queue_init(&ranges->wanted);
@@ -51,7 +66,7 @@ net_ranges_new(const char *const *urls, uint64_t size, unsigned connections, con
     ranges->multi = curl_multi_init();
     g_assert(ranges->multi != NULL); /* fails for want of memory only */
     for (unsigned i = 0; i < ranges->n_requests; i++)
-        range_request_init(&ranges->requests[i], ranges->multi, limits, size, &ranges->complete);
+        range_request_init(&ranges->requests[i], ranges->multi, limits, &ranges->complete);
     return ranges;
 }
 
@@ -90,13 +105,20 @@ net_ranges_free(NetRanges *ranges)
     g_free(ranges);
 }
 
+unsigned
+net_ranges_add(NetRanges *ranges, const char *const *urls, uint64_t size)
+{
+    return add_file(ranges, urls, size);
+}
+
 void
-net_ranges_want(NetRanges *ranges, unsigned number, uint64_t offset, uint32_t size)
+net_ranges_want(NetRanges *ranges, unsigned file, unsigned number, uint64_t offset, uint32_t size)
 {
     RangePiece *piece = g_new0(RangePiece, 1);
 
-    g_assert(size > 0 && offset <= ranges->size && size <= ranges->size - offset);
-    piece->piece = (NetPiece){.offset = offset, .size = size, .number = number, .mirror = NO_MIRROR};
+    g_assert(file < ranges->n_files && size > 0);
+    piece->piece =
+        (NetPiece){.file = file, .offset = offset, .size = size, .number = number, .mirror = NO_MIRROR};
     piece->avoid = -1;
     g_queue_push_tail(&ranges->wanted, piece);
 }
@@ -113,12 +135,27 @@ net_ranges_is_whole_only(const NetRanges *ranges)
 {
     bool has_such = false;
 
-    for (unsigned i = 0; i < ranges->n_mirrors; i++) {
+    for (unsigned i = 0; i < ranges->n_mirrors && ranges->mirrors[i].file == 0; i++) {
         if (!ranges->mirrors[i].is_out)
             return false;
         has_such = has_such || ranges->mirrors[i].is_whole_only;
     }
     return has_such;
+}
+
+bool
+net_ranges_is_lost(const NetRanges *ranges, unsigned file)
+{
+    for (unsigned i = 0; i < ranges->n_mirrors; i++)
+        if (ranges->mirrors[i].file == file && !ranges->mirrors[i].is_out)
+            return false;
+    return true;
+}
+
+uint64_t
+net_ranges_rate(const NetRanges *ranges)
+{
+    return ranges->rate;
 }
 
 /* ---- mirrors ---- */
@@ -184,11 +221,13 @@ choose_mirror(const NetRanges *ranges, const RangePiece *piece, gint64 now)
     bool has_other = false;
 
     for (unsigned i = 0; i < ranges->n_mirrors; i++)
-        has_other = has_other || (!ranges->mirrors[i].is_out && (int)i != piece->avoid);
+        has_other = has_other || (ranges->mirrors[i].file == piece->piece.file &&
+                                  !ranges->mirrors[i].is_out && (int)i != piece->avoid);
     for (unsigned i = 0; i < ranges->n_mirrors; i++) {
         const RangeMirror *mirror = &ranges->mirrors[i];
 
-        if (mirror->is_out || mirror->resume_us > now || ((int)i == piece->avoid && has_other))
+        if (mirror->file != piece->piece.file || mirror->is_out || mirror->resume_us > now ||
+            ((int)i == piece->avoid && has_other))
             continue;
         if (best == NO_MIRROR || mirror->lapses < ranges->mirrors[best].lapses)
             best = i;
@@ -199,7 +238,7 @@ choose_mirror(const NetRanges *ranges, const RangePiece *piece, gint64 now)
 /* ---- pieces ---- */
 
 static bool
-open_local(RangeMirror *mirror, uint64_t expected, GError **error)
+open_local(RangeMirror *mirror, GError **error)
 {
     uint64_t size;
 
@@ -210,10 +249,10 @@ open_local(RangeMirror *mirror, uint64_t expected, GError **error)
         return error_set_errno(error, "%s", mirror->path);
     if (!fd_size(mirror->fd, mirror->path, &size, error))
         return false;
-    return size == expected ||
+    return size == mirror->size ||
            error_set_code(error, BASE_ERROR_UNTRUSTED,
                           "%s: has %" G_GUINT64_FORMAT " bytes, the index states %" G_GUINT64_FORMAT,
-                          mirror->path, size, expected);
+                          mirror->path, size, mirror->size);
 }
 
 /* From a file of this host: no request, and nothing to wait for. */
@@ -226,9 +265,8 @@ read_local(NetRanges *ranges, unsigned number)
 
     if (piece->piece.data == NULL)
         piece->piece.data = g_malloc(piece->piece.size);
-    if (open_local(mirror, ranges->size, &problem) &&
-        fd_pread_exact(mirror->fd, piece->piece.data, piece->piece.size, piece->piece.offset, mirror->path,
-                       &problem)) {
+    if (open_local(mirror, &problem) && fd_pread_exact(mirror->fd, piece->piece.data, piece->piece.size,
+                                                       piece->piece.offset, mirror->path, &problem)) {
         piece->piece.mirror = number;
         g_queue_push_tail(&ranges->complete, piece);
         return;
@@ -250,7 +288,8 @@ gather(NetRanges *ranges, RangeRequest *request)
         end += next->piece.size;
         g_queue_push_tail(&request->pieces, g_queue_pop_head(&ranges->wanted));
         next = g_queue_peek_head(&ranges->wanted);
-    } while (next != NULL && next->piece.offset == end && next->have == 0 && next->avoid == first->avoid &&
+    } while (next != NULL && next->piece.file == first->piece.file && next->piece.offset == end &&
+             next->have == 0 && next->avoid == first->avoid &&
              end + next->piece.size - first->piece.offset <= NET_RANGES_REQUEST_BYTES);
 }
 
@@ -349,13 +388,40 @@ run_requests(NetRanges *ranges)
 }
 
 static bool
-check_mirrors(const NetRanges *ranges, GError **error)
+check_mirrors(const NetRanges *ranges, unsigned file, GError **error)
 {
-    for (unsigned i = 0; i < ranges->n_mirrors; i++)
-        if (!ranges->mirrors[i].is_out)
-            return true;
-    g_propagate_error(error, g_error_copy(ranges->mirrors[0].problem));
+    unsigned first = 0;
+
+    if (!net_ranges_is_lost(ranges, file))
+        return true;
+    while (ranges->mirrors[first].file != file)
+        first++;
+    g_propagate_error(error, g_error_copy(ranges->mirrors[first].problem));
     return false;
+}
+
+/* Counted is the time in which a request is under way, from the first bytes on. */
+static void
+measure(NetRanges *ranges)
+{
+    gint64 now = g_get_monotonic_time();
+    bool is_busy = false;
+
+    if (ranges->is_busy)
+        ranges->busy_us += now - ranges->measured_us;
+    ranges->measured_us = now;
+    for (unsigned i = 0; i < ranges->n_requests; i++) {
+        ranges->received += ranges->requests[i].received;
+        ranges->requests[i].received = 0;
+        is_busy = is_busy || ranges->requests[i].mirror != NULL;
+    }
+    ranges->is_busy = is_busy && ranges->received > 0;
+    if (ranges->received >= RATE_MIN_BYTES || ranges->rate > 0)
+        ranges->rate = ranges->received * 1000000 / (uint64_t)MAX(ranges->busy_us, 1) + 1;
+    if (ranges->busy_us > 2 * RATE_US) {
+        ranges->busy_us /= 2;
+        ranges->received /= 2;
+    }
 }
 
 bool
@@ -378,12 +444,14 @@ net_ranges_wait(NetRanges *ranges, NetPiece *out_piece, GError **error)
             *out_piece = (NetPiece){0};
             return true;
         }
-        if (!g_queue_is_empty(&ranges->wanted) && !check_mirrors(ranges, error))
+        if (!g_queue_is_empty(&ranges->wanted) &&
+            !check_mirrors(ranges, ((RangePiece *)g_queue_peek_head(&ranges->wanted))->piece.file, error))
             return false;
         wait_ms = start_requests(ranges);
         run_requests(ranges);
         if (wait_ms > 0 && g_queue_is_empty(&ranges->complete))
             curl_multi_poll(ranges->multi, NULL, 0, wait_ms, NULL);
+        measure(ranges);
     }
 }
 

@@ -4,7 +4,10 @@
 
 #include "net/curl.h"
 
+/* A file on a server. */
 typedef struct {
+    unsigned file;
+    uint64_t size; /* of the file */
     char *url;
     char *path;       /* NULL: on the network */
     int fd;           /* of @path, once it is open */
@@ -40,7 +43,6 @@ typedef struct {
     CURL *curl;
     CURLM *multi;
     const NetLimits *limits;
-    uint64_t file_size;
     struct curl_slist *headers;
     char message[CURL_ERROR_SIZE];
     NetHead head;
@@ -48,6 +50,7 @@ typedef struct {
     GQueue pieces;       /* (element-type RangePiece) not complete, without gaps */
     GQueue *complete;    /* (element-type RangePiece) where complete ones go */
     uint64_t first, at, end;
+    uint64_t received; /* bytes since whoever asked set it to 0 */
     gint64 started_us;
     bool is_accepted, has_progress;
     RangeVerdict verdict; /* of a failure */
@@ -57,8 +60,7 @@ typedef struct {
 void range_piece_free(RangePiece *piece);
 
 /** range_request_init, range_request_clear: an idle connection. The pieces are left to the caller. */
-void range_request_init(RangeRequest *request, CURLM *multi, const NetLimits *limits, uint64_t file_size,
-                        GQueue *complete);
+void range_request_init(RangeRequest *request, CURLM *multi, const NetLimits *limits, GQueue *complete);
 void range_request_clear(RangeRequest *request);
 
 /** range_request_start: ask @mirror, whose number is @number, for request->pieces. */

@@ -28,7 +28,7 @@ want_all(NetRanges *ranges)
     uint64_t offset = 0;
 
     for (unsigned i = 0; i < G_N_ELEMENTS(PIECES); offset += PIECES[i++])
-        net_ranges_want(ranges, i, offset, PIECES[i]);
+        net_ranges_want(ranges, 0, i, offset, PIECES[i]);
 }
 
 /* All pieces into @content; those that are not as GOOD are rejected. */
@@ -227,6 +227,43 @@ files_of_this_host_are_read(void **state G_GNUC_UNUSED)
     unlink(path);
 }
 
+static void
+a_second_file_shares_nothing_but_the_connections(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *path = g_strdup("/tmp/vd-ranges-XXXXXX"), *other = g_strdup("/tmp/vd-ranges-XXXXXX");
+    g_auto(Fd) fd = mkstemp(path), other_fd = mkstemp(other);
+    g_autoptr(NetRanges) ranges =
+        net_ranges_new((const char *const[]){path, NULL}, FILE_SIZE, 4, &QUICK, NULL);
+    const unsigned second = net_ranges_add(ranges, (const char *const[]){"/nowhere/at/all", other, NULL}, 4);
+    g_autoptr(GError) error = NULL;
+    NetPiece piece;
+
+    assert_true(fd_write_all(fd, GOOD, FILE_SIZE, path, NULL) &&
+                fd_write_all(other_fd, "abcd", 4, other, NULL));
+    net_ranges_want(ranges, 0, 0, 0, 4);
+    net_ranges_want(ranges, second, 1, 0, 4);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(net_ranges_wait(ranges, &piece, &error));
+        assert_int_equal(piece.file, piece.number);
+        assert_memory_equal(piece.data, piece.file == 0 ? GOOD : "abcd", 4);
+        g_free(piece.data);
+    }
+    assert_true(
+        fd_write_all(other_fd, "e", 1, other, NULL)); /* opened before, so its size is not looked at again */
+    net_ranges_want(ranges, second, 2, 0, 4);
+    assert_true(net_ranges_wait(ranges, &piece, &error));
+    for (unsigned i = 0; i < 2; i++) { /* twice wrong is too often */
+        assert_false(net_ranges_is_lost(ranges, second));
+        net_ranges_reject(ranges, &piece);
+        assert_true(i == 1 || net_ranges_wait(ranges, &piece, &error));
+    }
+    assert_true(net_ranges_is_lost(ranges, second) && !net_ranges_is_lost(ranges, 0));
+    assert_false(net_ranges_wait(ranges, &piece, &error));
+    assert_non_null(strstr(error->message, "/nowhere/at/all"));
+    unlink(path);
+    unlink(other);
+}
+
 static void *
 wake(void *ranges)
 {
@@ -255,6 +292,7 @@ main(void)
         cmocka_unit_test(only_the_range_that_was_asked_for_counts),
         cmocka_unit_test(another_mirror_helps_and_the_bad_one_is_named),
         cmocka_unit_test(files_of_this_host_are_read),
+        cmocka_unit_test(a_second_file_shares_nothing_but_the_connections),
         cmocka_unit_test(whoever_waits_can_be_woken),
     };
 
