@@ -21,6 +21,7 @@ catalogue_free(Catalogue *catalogue)
         return;
     source_free(catalogue->source);
     door_index_clear(&catalogue->opened);
+    texts_clear(&catalogue->texts);
     g_clear_error(&catalogue->failure);
     g_clear_error(&catalogue->refusal);
     g_free(catalogue);
@@ -192,18 +193,22 @@ adopt(Catalogue *catalogue, const char *uri, Answer *answer)
 {
     door_index_clear(&catalogue->opened);
     g_clear_error(&catalogue->refusal);
+    texts_clear(&catalogue->texts);
     catalogue->opened = answer->opened;
     answer->opened = (DoorIndex){0};
+    catalogue->texts = answer->texts;
+    answer->texts = (Texts){0};
     catalogue->refusal = g_steal_pointer(&answer->refusal);
     catalogue->uri = uri;
 }
 
 static void
-remember(const Catalogue *catalogue, const Texts *texts, GPtrArray *warnings)
+remember(const Catalogue *catalogue, GPtrArray *warnings)
 {
     g_autoptr(GError) problem = NULL;
 
-    if (!seen_record(&catalogue->opened, &problem) || !texts_store(catalogue->source, texts, &problem))
+    if (!seen_record(&catalogue->opened, &problem) ||
+        !texts_store(catalogue->source, &catalogue->texts, &problem))
         g_ptr_array_add(warnings, g_strdup_printf("source '%s': cannot be remembered: %s",
                                                   catalogue->source->name, problem->message));
 }
@@ -245,10 +250,10 @@ open_online(Catalogue *catalogue, const Texts *known, GPtrArray *warnings, GErro
             g_clear_error(error);
             adopt(catalogue, uri, &answer);
             if (i > 0) { /* a mirror's tags mean nothing to the source's own server */
-                g_clear_pointer(&answer.texts.text_etag, g_free);
-                g_clear_pointer(&answer.texts.signature_etag, g_free);
+                g_clear_pointer(&catalogue->texts.text_etag, g_free);
+                g_clear_pointer(&catalogue->texts.signature_etag, g_free);
             }
-            remember(catalogue, &answer.texts, warnings);
+            remember(catalogue, warnings);
             return true;
         }
         warn_of_server(catalogue, answer.refusal, i == n, warnings);
@@ -293,6 +298,7 @@ is_recent(const Source *source)
 static void
 drop_opened(Catalogue *catalogue)
 {
+    texts_clear(&catalogue->texts);
     door_index_clear(&catalogue->opened);
     g_clear_error(&catalogue->refusal);
 }

@@ -7,6 +7,7 @@
 
 #include "base/cli.h"
 #include "base/error.h"
+#include "base/progress.h"
 #include "disk/disk.h"
 #include "index/index.h"
 
@@ -38,6 +39,72 @@ FetchImage *fetch_image(const char *ref, const char *arch, GPtrArray **out_warni
  * flock() on the image. From then on `cache prune` leaves the image alone for as long as @path is such a disk.
  */
 bool fetch_note_use(const FetchImage *image, const char *path, GError **error);
+
+/* ---- a source as somebody who copies all of it sees it ---- */
+
+/** FetchText: one of a source's signed texts, as it was served. */
+typedef struct {
+    const char *
+        name; /* as a repository calls it: "index", "index.asc", "index.sig", "keys.asc", "trust", "trust.sig" */
+    GBytes *content; /* NULL: the source has none */
+    char *etag;      /* NULL: none, or a weak one */
+} FetchText;
+
+#define FETCH_N_TEXTS 6u
+
+/** FetchUpstream: the verified index of a source that answered just now. May be used by several threads. */
+typedef struct FetchUpstream FetchUpstream;
+
+/**
+ * fetch_upstream_open: ask the source @name, whatever is known of it, and verify its index as a pull does: pins, trust,
+ * expiry, no older than what was seen.
+ * @warnings: (element-type utf8)
+ * Errors: BASE_ERROR_NOT_FOUND, _UNTRUSTED, _UNAVAILABLE, _INTERRUPTED
+ */
+FetchUpstream *fetch_upstream_open(const char *name, GPtrArray *warnings, GError **error);
+void fetch_upstream_free(FetchUpstream *upstream);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchUpstream, fetch_upstream_free)
+
+/* Each borrowed. */
+const char *fetch_upstream_uri(const FetchUpstream *upstream); /* of the server that answered */
+bool fetch_upstream_is_streams(const FetchUpstream *upstream);
+const Index *fetch_upstream_index(const FetchUpstream *upstream);
+const char *
+fetch_upstream_digest(const FetchUpstream *upstream); /* of what the index says; alike for both its forms */
+int64_t fetch_upstream_expires(
+    const FetchUpstream *upstream); /* of the index or its signature, whichever is first; 0: never */
+const GPtrArray *
+fetch_upstream_problems(const FetchUpstream *upstream); /* (element-type IndexProblem) (nullable) */
+
+/**
+ * fetch_upstream_texts: all signed texts, verified where that can be, and all of one and the same version.
+ * @out_texts: FETCH_N_TEXTS of them, cleared by the caller
+ * Errors: BASE_ERROR_EXISTS where another version appeared meanwhile: open it again
+ */
+bool fetch_upstream_texts(const FetchUpstream *upstream, FetchText *out_texts, GError **error);
+void fetch_text_clear(FetchText *text);
+
+/**
+ * fetch_upstream_is_unchanged: ask the source @name whether any of @texts (names and etags; those without an etag are
+ * passed over) has another content now. What a server says here is not verified.
+ */
+bool fetch_upstream_is_unchanged(const char *name, const FetchText *texts, size_t n_texts,
+                                 bool *out_is_unchanged, GError **error);
+
+/** FetchFile: a file of a source that is fetched. Borrowed. */
+typedef struct {
+    const char *file; /* beside the index */
+    int fd;           /* what it holds already is gone on from */
+    const char *path; /* of @fd, for messages */
+    uint64_t size;    /* exactly; 0: not known */
+    uint64_t max_size;
+    uint64_t max_rate; /* bytes per second; 0: no limit */
+    Progress *total;   /* (nullable) gets what arrives */
+} FetchFile;
+
+/** fetch_upstream_download: from the server that answered, then the others. @start: how many of them to pass over first. */
+bool fetch_upstream_download(const FetchUpstream *upstream, const FetchFile *file, unsigned start,
+                             GError **error);
 
 extern const Verb FETCH_VERB_SOURCE_ADD;
 extern const Verb FETCH_VERB_SOURCE_LIST;

@@ -11,6 +11,7 @@
 
 #define LOW_SPEED_BYTES 1000L /* per second */
 #define MAX_PAUSE_MS 60000u
+#define RATE_PAUSE_MS 100 /* then Ctrl-C is looked for */
 #define MAX_REDIRECTS 8L
 #define MIN_BUFFER ((uint64_t)4096)
 
@@ -22,10 +23,29 @@ net_usage(void)
     return (NetUsage){atomic_load(&requests), atomic_load(&body_bytes)};
 }
 
+/* keep_rate: curl's own limit forgets what the transfers before had, and lets the beginning of each through. */
+static void
+keep_rate(uint64_t rate, size_t bytes)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static gint64 due_us; /* when all that came so far should have come */
+    gint64 until;
+
+    pthread_mutex_lock(&lock);
+    due_us = MAX(due_us, g_get_monotonic_time()) + (gint64)(bytes * G_USEC_PER_SEC / rate);
+    until = due_us;
+    pthread_mutex_unlock(&lock);
+    for (gint64 left = until - g_get_monotonic_time(); left > 0 && interrupt_signal() == 0;
+         left = until - g_get_monotonic_time())
+        poll(NULL, 0, (int)MIN(left / 1000 + 1, RATE_PAUSE_MS));
+}
+
 void
-net_curl_count(size_t bytes)
+net_curl_count(const NetLimits *limits, size_t bytes)
 {
     atomic_fetch_add(&body_bytes, bytes);
+    if (limits->max_rate > 0)
+        keep_rate(limits->max_rate, bytes);
 }
 
 static void
@@ -105,7 +125,7 @@ on_progress(void *context G_GNUC_UNUSED, curl_off_t a G_GNUC_UNUSED, curl_off_t 
     return interrupt_signal() != 0;
 }
 
-/* One read of the whole buffer is not divided by curl: with a slow rate it would pause for longer than a stall may last. */
+/* With a slow rate a whole buffer would be a pause for longer than a stall may last. */
 static long
 buffer_size(const NetLimits *limits)
 {
@@ -133,7 +153,6 @@ net_curl_set_common(CURL *curl, const char *url, const NetLimits *limits, char *
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)limits->stall_seconds);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, buffer_size(limits));
-    curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)limits->max_rate);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, message);
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);

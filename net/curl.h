@@ -27,8 +27,8 @@ void net_curl_set_common(CURL *curl, const char *url, const NetLimits *limits, c
 /** net_curl_set_access: proxy, authorities and credential. */
 void net_curl_set_access(CURL *curl, const char *url, const NetAccess *access);
 
-/** net_curl_count: @bytes of a body came. */
-void net_curl_count(size_t bytes);
+/** net_curl_count: @bytes of a body came; waits where that was too fast. */
+void net_curl_count(const NetLimits *limits, size_t bytes);
 
 /** NetHead: what decides, of an answer's header lines, whether its body is taken. */
 typedef struct {

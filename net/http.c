@@ -163,7 +163,7 @@ on_body(char *data, size_t one, size_t count, void *context)
     else if (!fd_pwrite_all(transfer->fd, data, size, transfer->have, "download", &transfer->refusal))
         return 0;
     transfer->have += size;
-    net_curl_count(size);
+    net_curl_count(transfer->limits, size);
     progress_set(transfer->progress, transfer->have);
     progress_add(transfer->total, size);
     return size;

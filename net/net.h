@@ -31,8 +31,9 @@ typedef struct {
     unsigned
         stall_seconds; /* 30: give up on a transfer below 1000 B/s for that long; VIRT_DEPOT_STALL_SECONDS */
     unsigned retry_ms; /* 1000: pause before the first retry, doubled each time; VIRT_DEPOT_RETRY_MS */
-    unsigned max_failures;   /* 5 transient failures in a row without a byte of progress */
-    uint64_t max_rate;       /* 0: bytes per second of one connection; 0 for as fast as it goes */
+    unsigned max_failures; /* 5 transient failures in a row without a byte of progress */
+    uint64_t
+        max_rate; /* 0: bytes per second of all requests together that have a rate; 0 for as fast as it goes */
     const NetAccess *access; /* (nullable) borrowed */
 } NetLimits;
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "index/index.h"
+#include "publish/publish.h"
 #include "store/store.h"
 
 /**
@@ -12,22 +13,8 @@
  */
 void publish_add_references(GHashTable *blobs, const Index *index);
 
-/**
- * publish_add_text_references: the same from the bytes of an index that nobody verified: every line's value that has
- * the form of a blob's path. For deciding what to keep, where one too many does no harm.
- */
-void publish_add_text_references(GHashTable *blobs, GBytes *text);
-
 /** publish_is_same_content: whether two versions publish the same, apart from their number and dates. */
 bool publish_is_same_content(const Index *first, const Index *second);
-
-/**
- * publish_choose_old: (element-type guint64) the versions that may go: not among the newest @keep, and replaced
- * by their successor before @before.
- * @generations: (element-type StoreGeneration) oldest first
- * @before: unix seconds
- */
-GArray *publish_choose_old(const GArray *generations, unsigned keep, int64_t before);
 
 /**
  * publish_choose_resigned: (element-type guint64) the versions that only repeated the content of the one after

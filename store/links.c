@@ -147,6 +147,15 @@ store_add_links(Store *store, uint64_t version, GHashTable *links, GError **erro
 }
 
 bool
+store_remove_link(Store *store, const char *name, GError **error)
+{
+    g_autofree char *path = g_build_filename(store->dir, STORE_CURRENT, name, NULL);
+
+    g_assert(store->lock >= 0 && store_is_link_name(name));
+    return file_remove(path, error);
+}
+
+bool
 store_sweep_links(Store *store, GError **error)
 {
     g_autoptr(GDir) dir = g_dir_open(store->dir, 0, error);

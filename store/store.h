@@ -144,6 +144,9 @@ bool store_publish_links(Store *store, uint64_t version, const StoreText *texts,
 /** store_add_links: the blobs that the names of generation @version lead to, into the table @links: name -> blob's path. */
 bool store_add_links(Store *store, uint64_t version, GHashTable *links, GError **error);
 
+/** store_remove_link: the current generation has the file @name no more. The lock must be held. */
+bool store_remove_link(Store *store, const char *name, GError **error);
+
 /** store_sweep_links: remove names at the top that the current generation has no more. The lock must be held. */
 bool store_sweep_links(Store *store, GError **error);
 

@@ -10,7 +10,7 @@ from conftest import BIN, ROOT, run
 
 VERBS = [
     "repo init", "repo add", "repo list", "repo remove", "repo sign", "repo check", "repo prune", "repo rollback",
-    "push", "source add", "source list", "source remove",
+    "push", "mirror", "source add", "source list", "source remove",
     "key create", "key show", "key export", "key rotate", "key revoke", "trust draft", "trust sign", "trust publish",
     "token create", "token list", "token revoke",
     "list", "info", "pull", "outdated", "upgrade", "cache list", "cache prune", "index validate", "deploy",

@@ -335,7 +335,8 @@ def test_the_manual_has_each_option():
 
 
 def test_the_units_are_sound():
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *(ROOT / "examples/systemd").glob("repod.*")],
+    units = [*(ROOT / "examples/systemd").glob("repod.*"), *(ROOT / "examples/systemd").glob("virt-depot-mirror@.*")]
+    done = subprocess.run(["systemd-analyze", "verify", "--man=no", *units],
                           capture_output=True, text=True, timeout=TIMEOUT)
-    lines = [line for line in done.stderr.splitlines() if "repod." in line and "not executable" not in line]
+    lines = [line for line in done.stderr.splitlines() if ("repod." in line or "virt-depot-mirror@" in line) and "not executable" not in line]
     assert lines == []

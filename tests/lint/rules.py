@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 # Lowest first: an include may only point to the same folder or to one further left (DESIGN: folders).
-FOLDERS = ["base", "net", "disk", "index", "sign", "store", "fetch", "guest", "publish", "repod", "deploy", "cli"]
+FOLDERS = ["base", "net", "disk", "index", "sign", "store", "fetch", "guest", "publish", "mirror", "repod", "deploy", "cli"]
 
 # Third-party header prefix -> the files that wall it in. A folder name ends in "/".
 WALLS = {

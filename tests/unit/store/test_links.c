@@ -118,6 +118,8 @@ names_change_with_the_version_and_go_with_the_last_that_had_them(void **state)
     assert_true(store_add_links(store, 1, links, NULL));
     assert_int_equal(g_hash_table_size(links), 2);
     assert_string_equal(g_hash_table_lookup(links, "sub/deep/b.xz"), "blobs/sha512/bb/" HEX_B);
+    assert_true(store_remove_link(store, "sub/deep/b.xz", NULL));
+    expect_file(*state, "sub/deep/b.xz", NULL);
     assert_true(publish_links(store, 2, SECOND, 1, NULL));
     expect_file(*state, "a.xz", "B");
     expect_file(*state, "sub/deep/b.xz", NULL);
