@@ -5,13 +5,12 @@
  * are trusted, and who asked learns at the end whether the place may be called done.
  */
 #include "base/digest.h"
-#include "base/fd.h"
 #include "base/interrupt.h"
 #include "disk/sparse.h"
+#include "disk/target.h"
 #include "disk/xz.h"
 #include "disk/zstd.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 struct DiskBlock {
@@ -59,20 +58,20 @@ contradiction(const DiskBlock *block, const char *name, const char *what, GError
 
 /* @size bytes of the raw data, which start at @at: those that the map calls data are written, the others must be zero. */
 static bool
-write_by_map(const DiskBlock *block, const uint8_t *data, size_t size, uint64_t at, int fd, const char *name,
+write_by_map(const DiskBlock *block, const uint8_t *data, size_t size, uint64_t at, const DiskTarget *target,
              GError **error)
 {
     uint64_t end = at + size, done = at, start, stop;
 
     while (disk_manifest_next_data(block->manifest, done, end, &start, &stop)) {
         if (!disk_sparse_is_zero(data + (done - at), start - done))
-            return contradiction(block, name, "has data in a hole", error);
-        if (!fd_pwrite_all(fd, data + (start - at), stop - start, start, name, error))
+            return contradiction(block, target->name, "has data in a hole", error);
+        if (!disk_target_write(target, data + (start - at), stop - start, start, error))
             return false;
         done = stop;
     }
     return disk_sparse_is_zero(data + (done - at), end - done) ||
-           contradiction(block, name, "has data in a hole", error);
+           contradiction(block, target->name, "has data in a hole", error);
 }
 
 typedef struct {
@@ -111,7 +110,7 @@ read_step(Reader *reader, uint8_t *out, const char *name, size_t *out_size, bool
 }
 
 bool
-disk_block_unpack(const DiskBlock *block, int out_fd, const char *out_name, GError **error)
+disk_block_unpack(const DiskBlock *block, const DiskTarget *target, GError **error)
 {
     g_auto(Reader) reader = {0};
     g_autoptr(Digest) digest = digest_new(DIGEST_SHA256);
@@ -120,24 +119,24 @@ disk_block_unpack(const DiskBlock *block, int out_fd, const char *out_name, GErr
     uint64_t done = 0;
     bool is_end = false;
 
-    if (!reader_open(&reader, block, out_name, error))
+    if (!reader_open(&reader, block, target->name, error))
         return false;
     while (!is_end) {
         size_t n;
 
-        if (!read_step(&reader, out, out_name, &n, &is_end, error))
+        if (!read_step(&reader, out, target->name, &n, &is_end, error))
             return false;
         if (n > block->place.raw_size - done) /* xz does not go on beyond it, zstd would */
-            return contradiction(block, out_name, "unpacks to more", error);
+            return contradiction(block, target->name, "unpacks to more", error);
         digest_update(digest, out, n);
-        if (!write_by_map(block, out, n, block->place.raw_offset + done, out_fd, out_name, error))
+        if (!write_by_map(block, out, n, block->place.raw_offset + done, target, error))
             return false;
         done += n;
     }
     digest_finish_sha256(digest, sha256);
     return (done == block->place.raw_size &&
             memcmp(sha256, block->place.raw_sha256, DISK_SHA256_BYTES) == 0) ||
-           contradiction(block, out_name, "unpacks to other data", error);
+           contradiction(block, target->name, "unpacks to other data", error);
 }
 
 bool
@@ -151,25 +150,24 @@ disk_block_is_hole(const DiskManifest *manifest, guint number)
 }
 
 bool
-disk_block_compare(const DiskManifest *manifest, guint number, int fd, const char *name, bool *out_is_same,
+disk_block_compare(const DiskManifest *manifest, guint number, const DiskTarget *target, bool *out_is_same,
                    GError **error)
 {
     const DiskManifestBlock *place = block_at(manifest, number);
-    uint64_t at = place->raw_offset, end = at + place->raw_size, start, stop;
+    uint64_t at = place->raw_offset, end = at + place->raw_size;
     g_autoptr(Digest) digest = digest_new(DIGEST_SHA256);
     g_autofree uint8_t *data = NULL;
     uint8_t sha256[DISK_SHA256_BYTES];
 
-    if (!disk_sparse_next_data(fd, at, end, &start, &stop)) {
+    if (disk_target_is_hole(target, at, end)) {
         *out_is_same = disk_block_is_hole(manifest, number);
         return true;
     }
     data = g_malloc(DISK_UNPACK_BYTES);
     for (; at < end; at += MIN(end - at, DISK_UNPACK_BYTES)) {
         size_t n = MIN(end - at, DISK_UNPACK_BYTES);
-        bool is_zero;
 
-        if (!interrupt_check(error) || !disk_sparse_read(fd, data, n, at, name, &is_zero, error))
+        if (!interrupt_check(error) || !disk_target_read(target, data, n, at, error))
             return false;
         digest_update(digest, data, n);
     }
@@ -179,12 +177,16 @@ disk_block_compare(const DiskManifest *manifest, guint number, int fd, const cha
 }
 
 bool
-disk_block_erase(const DiskManifest *manifest, guint number, int fd, const char *name, GError **error)
+disk_block_erase(const DiskManifest *manifest, guint number, const DiskTarget *target, GError **error)
 {
     const DiskManifestBlock *place = block_at(manifest, number);
+    uint64_t at = place->raw_offset, end = at + place->raw_size, start, stop;
 
-    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)place->raw_offset,
-                  (off_t)place->raw_size) < 0)
-        return error_set_errno(error, "%s: cannot make a hole", name);
-    return true;
+    if (!target->is_device)
+        return disk_target_zero(target, at, end, error);
+    /* What is data is written anyway, and zeroes may have to be written here, too. */
+    for (; disk_manifest_next_data(manifest, at, end, &start, &stop); at = stop)
+        if (!disk_target_zero(target, at, start, error))
+            return false;
+    return disk_target_zero(target, at, end, error);
 }

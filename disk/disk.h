@@ -134,6 +134,52 @@ bool disk_manifest_next_data(const DiskManifest *manifest, uint64_t from, uint64
 /** disk_manifest_is_twin: whether both are of files that unpack to the same, block by block. */
 bool disk_manifest_is_twin(const DiskManifest *first, const DiskManifest *second);
 
+/* ---- where a raw image goes ---- */
+
+#define DISK_LAYOUT_CLUSTER 65536u
+#define DISK_LAYOUT_MAX_SIZE (64ull << 40)                /* an L1 table of 1 MiB */
+#define DISK_LAYOUT_MAX_RUNS (DISK_MANIFEST_MAX_RUNS / 2) /* of data: 48 MiB of memory */
+
+/** DiskLayout: where each part of a raw image lies in a qcow2 file of it, known before the first byte is there. */
+typedef struct DiskLayout DiskLayout;
+/** disk_layout_of_manifest: by the hole map. Errors: larger than DISK_LAYOUT_MAX_SIZE */
+DiskLayout *disk_layout_of_manifest(const DiskManifest *manifest, const char *name, GError **error);
+void disk_layout_free(DiskLayout *layout);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskLayout, disk_layout_free)
+uint64_t disk_layout_file_size(const DiskLayout *layout); /* bytes, holes included */
+uint64_t
+disk_layout_virtual_size(const DiskLayout *layout); /* the image's, rounded up to sectors as qemu does */
+
+/** DiskTarget: what a raw image is written to, in any order. Everything is borrowed. */
+typedef struct {
+    int fd; /* open for reading and writing */
+    const char *name;
+    const DiskLayout *layout; /* (nullable) a qcow2 file; NULL: the raw bytes at their own offsets */
+    bool is_device; /* a block device: holes have to be written as zeroes, and its size is what it is */
+} DiskTarget;
+
+/**
+ * disk_target_prepare: give a file its size.
+ * @out_was_empty: there was nothing before, so that all of it is a hole
+ */
+bool disk_target_prepare(const DiskTarget *target, uint64_t raw_size, bool *out_was_empty, GError **error);
+
+/** disk_target_begin_anew: make all of it a hole, or zero. */
+bool disk_target_begin_anew(const DiskTarget *target, uint64_t raw_size, GError **error);
+
+/** disk_target_start_sync: what was written of the image from @at to @end goes to the disk, in the background. */
+void disk_target_start_sync(const DiskTarget *target, uint64_t at, uint64_t end);
+
+/**
+ * disk_target_finish: everything is there: onto the disk with it. A qcow2 file gets its tables, and its header after they are
+ * safe: one that is not complete has none, and passes for no image.
+ */
+bool disk_target_finish(const DiskTarget *target, GError **error);
+
+/** disk_target_probe: as disk_probe(), of the raw image in the target. */
+bool disk_target_probe(const DiskTarget *target, uint64_t raw_size, const char *name, DiskInfo *out_info,
+                       GError **error);
+
 /* ---- one block of an image whose manifest is trusted ---- */
 
 /** DiskBlock: the packed bytes of one block, compared with its digest: only such ones reach a decoder. */
@@ -149,26 +195,29 @@ void disk_block_free(DiskBlock *block);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskBlock, disk_block_free)
 
 /**
- * disk_block_unpack: decode into @out_fd at the block's place. What the hole map says is zero is not written: there the file
+ * disk_block_unpack: decode into @target at the block's place. What the hole map says is zero is not written: there the file
  * must have a hole already. What is there after a failure is undefined. Takes the decoder's dictionary and DISK_UNPACK_BYTES
  * of memory.
  * Errors: BASE_ERROR_UNTRUSTED where what comes out is not what the manifest states; more memory than the limit allows
  */
 #define DISK_UNPACK_BYTES (256u << 10)
-bool disk_block_unpack(const DiskBlock *block, int out_fd, const char *out_name, GError **error);
+bool disk_block_unpack(const DiskBlock *block, const DiskTarget *target, GError **error);
 
 /** disk_block_is_hole: whether all of block @number is zero, by the hole map. */
 bool disk_block_is_hole(const DiskManifest *manifest, guint number);
 
 /**
- * disk_block_compare: whether @fd has the raw data of block @number at the block's place, by its digest; of a hole by the
+ * disk_block_compare: whether @target has the raw data of block @number at the block's place, by its digest; of a hole by the
  * hole map, without reading it.
  */
-bool disk_block_compare(const DiskManifest *manifest, guint number, int fd, const char *name,
+bool disk_block_compare(const DiskManifest *manifest, guint number, const DiskTarget *target,
                         bool *out_is_same, GError **error);
 
-/** disk_block_erase: make the block's place in @fd a hole. Errors: the file system cannot */
-bool disk_block_erase(const DiskManifest *manifest, guint number, int fd, const char *name, GError **error);
+/**
+ * disk_block_erase: make a hole of the block's place in @target, so that it can be unpacked there; on a device zeroes, and
+ * only where the hole map has them. Errors: the file system cannot
+ */
+bool disk_block_erase(const DiskManifest *manifest, guint number, const DiskTarget *target, GError **error);
 
 /* ---- packing ---- */
 

@@ -5,6 +5,7 @@
 #include "disk/disk.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* qemu keeps header, extensions and backing name in the first cluster and writes them back to back: well
  * below 64 KiB. A name that an image puts further away is refused, never read. */
@@ -36,3 +37,17 @@ DiskForeign disk_foreign_detect(const uint8_t *data, size_t size);
  * alone: a sparse extent with its description inside, which names no parent and no further extent. Pure.
  */
 bool disk_vmdk_check(const uint8_t *data, size_t size, const char *name, GError **error);
+
+static inline void
+disk_header_put32(uint8_t *at, uint32_t value)
+{
+    value = GUINT32_TO_BE(value);
+    memcpy(at, &value, sizeof value);
+}
+
+static inline void
+disk_header_put64(uint8_t *at, uint64_t value)
+{
+    value = GUINT64_TO_BE(value);
+    memcpy(at, &value, sizeof value);
+}

@@ -21,20 +21,6 @@
  * refcount block (32768 entries of 16 bits) many times over. */
 #define MAX_VIRTUAL_SIZE (L1_ENTRY_COVERS << 22)
 
-static void
-put32(uint8_t *at, uint32_t value)
-{
-    value = GUINT32_TO_BE(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static void
-put64(uint8_t *at, uint64_t value)
-{
-    value = GUINT64_TO_BE(value);
-    memcpy(at, &value, sizeof value);
-}
-
 /* The first three clusters. */
 static void
 fill_metadata(uint8_t *image, const char *backing, const char *backing_format, uint64_t virtual_size,
@@ -43,27 +29,27 @@ fill_metadata(uint8_t *image, const char *backing, const char *backing_format, u
     uint8_t *at = image + QCOW2_V3_HEADER;
     uint32_t format_length = (uint32_t)strlen(backing_format);
 
-    put32(image, QCOW2_MAGIC);
-    put32(image + 4, 3);
-    put32(image + 16, (uint32_t)strlen(backing));
-    put32(image + 20, CLUSTER_BITS);
-    put64(image + 24, virtual_size);
-    put32(image + 36, l1_entries);
-    put64(image + 40, (uint64_t)L1_CLUSTER * CLUSTER_BYTES);
-    put64(image + 48, CLUSTER_BYTES); /* refcount table: one cluster at cluster 1 */
-    put32(image + 56, 1);
-    put64(image + 72, QCOW2_INCOMPAT_EXTENDED_L2);
-    put32(image + 96, 4); /* refcounts of 1 << 4 bits */
-    put32(image + 100, QCOW2_V3_HEADER);
-    put32(at, QCOW2_EXTENSION_BACKING_FORMAT);
-    put32(at + 4, format_length);
+    disk_header_put32(image, QCOW2_MAGIC);
+    disk_header_put32(image + 4, 3);
+    disk_header_put32(image + 16, (uint32_t)strlen(backing));
+    disk_header_put32(image + 20, CLUSTER_BITS);
+    disk_header_put64(image + 24, virtual_size);
+    disk_header_put32(image + 36, l1_entries);
+    disk_header_put64(image + 40, (uint64_t)L1_CLUSTER * CLUSTER_BYTES);
+    disk_header_put64(image + 48, CLUSTER_BYTES); /* refcount table: one cluster at cluster 1 */
+    disk_header_put32(image + 56, 1);
+    disk_header_put64(image + 72, QCOW2_INCOMPAT_EXTENDED_L2);
+    disk_header_put32(image + 96, 4); /* refcounts of 1 << 4 bits */
+    disk_header_put32(image + 100, QCOW2_V3_HEADER);
+    disk_header_put32(at, QCOW2_EXTENSION_BACKING_FORMAT);
+    disk_header_put32(at + 4, format_length);
     memcpy(at + 8, backing_format, format_length);
     at += 8 + ((format_length + 7) & ~7u);
     at += 8; /* the end extension is eight zero bytes */
-    put64(image + 8, (uint64_t)(at - image));
+    disk_header_put64(image + 8, (uint64_t)(at - image));
     memcpy(at, backing, strlen(backing));
 
-    put64(image + CLUSTER_BYTES, 2u * CLUSTER_BYTES);
+    disk_header_put64(image + CLUSTER_BYTES, 2u * CLUSTER_BYTES);
     for (uint32_t i = 0; i < L1_CLUSTER + l1_clusters; i++)
         image[2 * CLUSTER_BYTES + 2 * i + 1] = 1;
 }

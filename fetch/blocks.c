@@ -6,15 +6,14 @@
  * There is no journal of what is done: after a kill -9 the file itself is compared with the manifest, which takes half a
  * second per GB and core, cannot be wrong, and finds what a lost power supply took back.
  */
-#include "base/fd.h"
+#include "base/interrupt.h"
 #include "base/pool.h"
 #include "fetch/access.h"
 #include "fetch/job.h"
 #include "net/net.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <unistd.h>
+#include <string.h>
 
 /* Packed bytes that are asked for or wait for a decoder: three blocks of an image that does not shrink, so that one is decoded
  * while the next ones come; of others four requests under way, and more between them and the decoders. */
@@ -25,8 +24,7 @@
 typedef struct {
     const Job *job;
     const DiskManifest *manifest;
-    int fd;
-    const char *path;
+    const DiskTarget *target;
     bool *is_there;        /* for each block; while the pool compares, each thread has its own */
     uint64_t missing_data; /* bytes that are still to be written */
     NetRanges *ranges;
@@ -63,8 +61,7 @@ compare_item(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError *
 {
     Blocks *blocks = context;
 
-    if (!disk_block_compare(blocks->manifest, (guint)item, blocks->fd, blocks->path, &blocks->is_there[item],
-                            error))
+    if (!disk_block_compare(blocks->manifest, (guint)item, blocks->target, &blocks->is_there[item], error))
         return false;
     progress_add(blocks->progress, place_of(blocks, (guint)item)->raw_size);
     return true;
@@ -90,13 +87,12 @@ erase_missing(Blocks *blocks, GError **error)
     bool can_erase = true;
 
     for (guint i = 0; can_erase && i < manifest->blocks->len; i++)
-        can_erase = blocks->is_there[i] || disk_block_erase(manifest, i, blocks->fd, blocks->path, NULL);
+        can_erase = blocks->is_there[i] || disk_block_erase(manifest, i, blocks->target, NULL);
     if (can_erase)
         return true;
-    if (ftruncate(blocks->fd, 0) < 0 || ftruncate(blocks->fd, (off_t)manifest->raw_size) < 0)
-        return error_set_errno(error, "%s: cannot begin anew", blocks->path);
-    for (guint i = 0; i < manifest->blocks->len; i++)
-        blocks->is_there[i] = disk_block_is_hole(manifest, i);
+    if (!interrupt_check(error) || !disk_target_begin_anew(blocks->target, manifest->raw_size, error))
+        return false;
+    memset(blocks->is_there, 0, manifest->blocks->len * sizeof *blocks->is_there);
     return true;
 }
 
@@ -116,19 +112,19 @@ take_stock(Blocks *blocks, GError **error)
 {
     const DiskManifest *manifest = blocks->manifest;
     g_autofree char *label = g_strdup_printf("pull %s", blocks->job->entry->name);
-    uint64_t before = 0, packed = 0, there = 0;
+    uint64_t packed = 0, there = 0;
+    bool was_empty;
 
-    if (!fd_size(blocks->fd, blocks->path, &before, error))
-        return false;
-    if (ftruncate(blocks->fd, (off_t)manifest->raw_size) < 0)
-        return error_set_errno(error, "%s: cannot set its size", blocks->path);
-    if (!compare_all(blocks, error) || (before > 0 && !erase_missing(blocks, error)))
+    if (!disk_target_prepare(blocks->target, manifest->raw_size, &was_empty, error) ||
+        !compare_all(blocks, error) || (!was_empty && !erase_missing(blocks, error)))
         return false;
     for (guint i = 0; i < manifest->blocks->len; i++) {
         const DiskManifestBlock *place = place_of(blocks, i);
 
-        if (disk_block_is_hole(manifest, i))
+        if (disk_block_is_hole(manifest, i)) {
+            blocks->is_there[i] = true; /* by now, whatever was there */
             continue;
+        }
         packed += place->packed_size;
         there += blocks->is_there[i] ? place->packed_size : 0;
         blocks->left += !blocks->is_there[i];
@@ -177,12 +173,11 @@ unpack(void *data)
     Blocks *blocks = unpack->blocks;
     const DiskManifestBlock *place = place_of(blocks, unpack->number);
     GError *error = NULL;
-    bool is_written =
-        !has_failed(blocks) && disk_block_unpack(unpack->block, blocks->fd, blocks->path, &error);
+    bool is_written = !has_failed(blocks) && disk_block_unpack(unpack->block, blocks->target, &error);
 
     if (is_written) {
         /* So that the last fsync has little left to do. What it says now does not matter. */
-        sync_file_range(blocks->fd, (off_t)place->raw_offset, (off_t)place->raw_size, SYNC_FILE_RANGE_WRITE);
+        disk_target_start_sync(blocks->target, place->raw_offset, place->raw_offset + place->raw_size);
         progress_add(blocks->progress, place->packed_size);
     }
     disk_block_free(unpack->block);
@@ -287,12 +282,11 @@ fetch_missing(Blocks *blocks, GError **error)
 }
 
 JobResult
-blocks_fetch(const Job *job, const DiskManifest *manifest, int fd, const char *path, GError **error)
+blocks_fetch(const Job *job, const DiskManifest *manifest, const DiskTarget *target, GError **error)
 {
     g_auto(Blocks) blocks = {.job = job,
                              .manifest = manifest,
-                             .fd = fd,
-                             .path = path,
+                             .target = target,
                              .is_there = g_new0(bool, manifest->blocks->len),
                              .lock = PTHREAD_MUTEX_INITIALIZER};
 

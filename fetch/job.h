@@ -46,9 +46,9 @@ int whole_fetch(const Job *job, const char *path, GError **error);
 JobResult manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error);
 
 /**
- * blocks_fetch: by @manifest into @fd at @path, which may have any part of the image already: only blocks that are not there
+ * blocks_fetch: by @manifest into @target, which may have any part of the image already: only blocks that are not there
  * are fetched, each is compared with its digest before it is decoded, and holes are neither fetched nor written. What is
  * there after a failure is kept for the next time. JOB_NOT_SO: no server answers range requests.
  */
-JobResult blocks_fetch(const Job *job, const DiskManifest *manifest, int fd, const char *path,
+JobResult blocks_fetch(const Job *job, const DiskManifest *manifest, const DiskTarget *target,
                        GError **error);

@@ -140,8 +140,9 @@ pull_blocks(const Job *job, FetchImage **out_image, GError **error)
         error_set_errno(error, "%s: cannot open", path);
         return JOB_FAILED;
     }
-    result = reuse_fill(job, manifest, fd, path, error) ? blocks_fetch(job, manifest, fd, path, error)
-                                                        : JOB_FAILED;
+    result = reuse_fill(job, manifest, fd, path, error)
+                 ? blocks_fetch(job, manifest, &(DiskTarget){.fd = fd, .name = path}, error)
+                 : JOB_FAILED;
     if (result == JOB_DONE && !publish(job, fd, path, out_image, error)) {
         forget_untrusted(path, error);
         result = JOB_FAILED;

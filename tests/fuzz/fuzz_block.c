@@ -32,11 +32,12 @@ unpack(DiskCodec codec, const uint8_t *data, size_t size)
     disk_manifest_add_run(manifest, (place.raw_size + DISK_GRAIN - 1) / DISK_GRAIN, false);
     block = disk_block_verify(manifest, 0, g_memdup2(data + 2, place.packed_size));
     g_assert(block != NULL);
-    if (!disk_block_unpack(block, out, "out", &error))
+    if (!disk_block_unpack(block, &(DiskTarget){.fd = out, .name = "out"}, &error))
         g_assert(error != NULL);
     /* No byte past the block, whatever its header says; and nobody guesses a digest of zeroes. */
     g_assert(fd_size(out, "out", &written, NULL) && written <= place.raw_size && error != NULL);
-    g_assert(disk_block_compare(manifest, 0, out, "out", &is_same, NULL) && !is_same);
+    g_assert(disk_block_compare(manifest, 0, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL) &&
+             !is_same);
 }
 
 int

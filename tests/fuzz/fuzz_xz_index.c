@@ -48,7 +48,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (guint i = 0; again != NULL && i < again->blocks->len; i++) {
         bool is_same = false;
 
-        g_assert(disk_block_compare(again, i, out, "out", &is_same, NULL) && is_same);
+        g_assert(disk_block_compare(again, i, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL) &&
+                 is_same);
     }
     return 0;
 }

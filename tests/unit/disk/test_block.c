@@ -135,13 +135,15 @@ every_block_comes_to_its_place_and_holes_stay_holes(void **state)
         g_autoptr(DiskBlock) block = NULL;
         bool is_same = true;
 
-        assert_true(disk_block_compare(sample->manifest, i, out, "out", &is_same, NULL));
+        assert_true(
+            disk_block_compare(sample->manifest, i, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL));
         assert_int_equal(is_same, i == 1);
         assert_int_equal(disk_block_is_hole(sample->manifest, i), i == 1);
         block = disk_block_verify(sample->manifest, i, read_packed(sample, i));
         assert_non_null(block);
-        assert_true(disk_block_unpack(block, out, "out", NULL));
-        assert_true(disk_block_compare(sample->manifest, i, out, "out", &is_same, NULL));
+        assert_true(disk_block_unpack(block, &(DiskTarget){.fd = out, .name = "out"}, NULL));
+        assert_true(
+            disk_block_compare(sample->manifest, i, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL));
         assert_true(is_same);
     }
     assert_true(fd_pread_exact(out, back, RAW_BYTES, 0, "out", NULL));
@@ -186,7 +188,7 @@ what_does_not_decode_is_an_error_of_its_own(void **state)
         digest_sha256(packed, size, place_of(manifest, 0)->packed_sha256);
         block = disk_block_verify(manifest, 0, packed);
         assert_non_null(block);
-        assert_false(disk_block_unpack(block, out, "out", &error));
+        assert_false(disk_block_unpack(block, &(DiskTarget){.fd = out, .name = "out"}, &error));
         assert_non_null(error);
     }
 }
@@ -209,7 +211,7 @@ a_manifest_that_contradicts_itself_is_not_believed(void **state)
         else /* the first run of data ends too early */
             g_array_index(manifest->runs, uint64_t, 0) -= 1;
         block = disk_block_verify(manifest, 0, read_packed(sample, 0));
-        assert_false(disk_block_unpack(block, out, "out", &error));
+        assert_false(disk_block_unpack(block, &(DiskTarget){.fd = out, .name = "out"}, &error));
         assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_UNTRUSTED));
     }
 }
@@ -224,7 +226,7 @@ a_block_of_another_size_than_its_header_says_is_refused(void **state)
 
     place_of(manifest, 0)->raw_size -= DISK_GRAIN;
     block = disk_block_verify(manifest, 0, read_packed(sample, 0));
-    assert_false(disk_block_unpack(block, out, "out", NULL));
+    assert_false(disk_block_unpack(block, &(DiskTarget){.fd = out, .name = "out"}, NULL));
 }
 
 static void
@@ -239,14 +241,17 @@ what_was_left_behind_is_found_and_erased(void **state)
     assert_true(fd_pwrite_all(out, "x", 1, 12 * MIB, "out", NULL)); /* where the map has a hole */
     assert_true(fd_pwrite_all(out, "x", 1, DISK_BLOCK_BYTES, "out", NULL));
     for (guint i = 0; i < 2; i++) {
-        assert_true(disk_block_compare(sample->manifest, i, out, "out", &is_same, NULL));
+        assert_true(
+            disk_block_compare(sample->manifest, i, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL));
         assert_false(is_same);
-        assert_true(disk_block_erase(sample->manifest, i, out, "out", NULL));
+        assert_true(disk_block_erase(sample->manifest, i, &(DiskTarget){.fd = out, .name = "out"}, NULL));
     }
-    assert_true(disk_block_compare(sample->manifest, 1, out, "out", &is_same, NULL));
+    assert_true(
+        disk_block_compare(sample->manifest, 1, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL));
     assert_true(is_same);
-    assert_true(disk_block_unpack(block, out, "out", NULL));
-    assert_true(disk_block_compare(sample->manifest, 0, out, "out", &is_same, NULL));
+    assert_true(disk_block_unpack(block, &(DiskTarget){.fd = out, .name = "out"}, NULL));
+    assert_true(
+        disk_block_compare(sample->manifest, 0, &(DiskTarget){.fd = out, .name = "out"}, &is_same, NULL));
     assert_true(is_same);
 }
 
@@ -258,7 +263,7 @@ a_full_disk_is_an_error(void **state)
     g_auto(Fd) full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     g_autoptr(GError) error = NULL;
 
-    assert_false(disk_block_unpack(block, full, "/dev/full", &error));
+    assert_false(disk_block_unpack(block, &(DiskTarget){.fd = full, .name = "/dev/full"}, &error));
     assert_non_null(strstr(error->message, "No space left"));
 }
 

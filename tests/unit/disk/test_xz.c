@@ -347,7 +347,9 @@ a_manifest_is_made_of_what_it_can_describe_alone(void **state G_GNUC_UNUSED)
         for (guint k = 0; k < again->blocks->len; k++) {
             bool is_same = false;
 
-            assert_true(disk_block_compare(again, k, fd, "s2.raw", &is_same, NULL) && is_same);
+            assert_true(
+                disk_block_compare(again, k, &(DiskTarget){.fd = fd, .name = "s2.raw"}, &is_same, NULL) &&
+                is_same);
         }
         assert_true(shell("cmp s.raw s2.raw"));
     }
