@@ -8,6 +8,7 @@
 #include "publish/publish.h"
 #include "repod/repod.h"
 
+/* clang-format off: one a line */
 const Verb *const CLI_VERBS[] = {
     &PUBLISH_VERB_REPO_INIT,  &PUBLISH_VERB_REPO_ADD,
     &PUBLISH_VERB_REPO_LIST,  &PUBLISH_VERB_REPO_REMOVE,
@@ -25,5 +26,6 @@ const Verb *const CLI_VERBS[] = {
     &FETCH_VERB_PULL,         &FETCH_VERB_OUTDATED,
     &FETCH_VERB_UPGRADE,      &FETCH_VERB_CACHE_LIST,
     &FETCH_VERB_CACHE_PRUNE,  &FETCH_VERB_INDEX_VALIDATE,
-    &DEPLOY_VERB_DEPLOY,      NULL, /* one a line, as this comment has it */
+    &DEPLOY_VERB_DEPLOY,      NULL,
 };
+/* clang-format on */

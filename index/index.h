@@ -223,3 +223,6 @@ GPtrArray *index_conf_parse(GBytes *text, const char *source, GPtrArray **out_pr
 /** index_normal_arch: virt-builder's spelling: i686 -> i386, amd64 -> x86_64, powerpc* -> ppc*; also arm64 ->
  * aarch64. Borrowed: @arch itself where nothing changes, else a constant. */
 const char *index_normal_arch(const char *arch);
+
+/** index_version_compare: as strverscmp() would, but for leading zeros: runs of digits by their value. */
+int index_version_compare(const char *a, const char *b);

@@ -2,10 +2,7 @@
 /* Version strings of simplestreams: "20240101", "20240101.1", "20240101_07:42", "0.3.4". Private to index/. */
 #pragma once
 
-#include <stdint.h>
-
-/** index_version_compare: as strverscmp() would, but for leading zeros: runs of digits by their value. */
-int index_version_compare(const char *a, const char *b);
+#include "index/index.h"
 
 /** index_version_revision: a number below 2^63 that grows with the version, in each of the common forms: YYYYMMDD and
  * four more digits for dates, else four groups of four digits. At least 1. */

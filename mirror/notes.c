@@ -17,7 +17,6 @@ void
 mirror_notes_clear(MirrorNotes *notes)
 {
     g_clear_pointer(&notes->source, g_free);
-    g_clear_pointer(&notes->choice, g_free);
     g_clear_pointer(&notes->digest, g_free);
     for (size_t i = 0; i < notes->n_texts; i++)
         fetch_text_clear(&notes->texts[i]);
@@ -66,7 +65,6 @@ mirror_notes_read(Store *store, MirrorNotes *out_notes, bool *out_is_there, GErr
             return error_set(error, "%s: written by a newer virt-depot", name);
     }
     out_notes->source = g_strdup(json_get_text(json, "source"));
-    out_notes->choice = g_strdup(json_get_text(json, "choice"));
     out_notes->digest = g_strdup(json_get_text(json, "digest"));
     out_notes->expires = json_get_number(json, "expires", 0);
     for (size_t i = 0; i < G_N_ELEMENTS(TEXTS); i++) {
@@ -103,7 +101,6 @@ mirror_notes_write(Store *store, const MirrorNotes *notes, GError **error)
 
     json_set_number(json, "format", FORMAT);
     json_set_text(json, "source", notes->source);
-    json_set_text(json, "choice", notes->choice);
     json_set_text(json, "digest", notes->digest);
     json_set_number(json, "expires", notes->expires);
     for (size_t i = 0; i < notes->n_texts; i++)

@@ -7,7 +7,6 @@
 
 typedef struct {
     char *source;                   /* the name of the source that it is a copy of */
-    char *choice;                   /* (nullable) of a re-signed one: what was chosen by */
     char *digest;                   /* (nullable) of the index that was mirrored completely */
     int64_t expires;                /* of its signature; 0: never */
     FetchText texts[FETCH_N_TEXTS]; /* names and etags to ask with; no content */

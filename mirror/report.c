@@ -36,6 +36,6 @@ mirror_report_files(MirrorReport *report, const GPtrArray *files, const MirrorSu
     if (report->missing->len == 0)
         return true;
     return error_set_code(error, worst != NULL ? (BaseError)worst->code : BASE_ERROR_FAILED,
-                          "%u of %u files are missing, so nothing was switched: %s", report->missing->len,
-                          files->len, (const char *)g_ptr_array_index(report->missing, 0));
+                          "%u of %u files are missing: %s", report->missing->len, files->len,
+                          (const char *)g_ptr_array_index(report->missing, 0));
 }

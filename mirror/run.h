@@ -2,6 +2,7 @@
 /* One run of `mirror`: what was asked for, and what became of it. */
 #pragma once
 
+#include "mirror/choose.h"
 #include "mirror/files.h"
 
 /** MirrorOptions: borrowed. */
@@ -13,6 +14,7 @@ typedef struct {
     uint64_t max_rate;
     bool want_digests;
     bool is_dry;
+    MirrorChoice choice; /* of what is signed anew */
 } MirrorOptions;
 
 /** MirrorReport: what happened, or what would. */
@@ -31,6 +33,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(MirrorReport, mirror_report_clear)
 
 /** mirror_verbatim: texts and files as they are. The report says what is missing where it fails. */
 bool mirror_verbatim(const MirrorOptions *options, MirrorReport *report, GError **error);
+
+/**
+ * mirror_own: the chosen images into a repository of ours, with its index and key. What cannot be had is missing there, or
+ * stays as it was; the rest is published, and then it fails.
+ */
+bool mirror_own(const MirrorOptions *options, MirrorReport *report, GError **error);
 
 /**
  * mirror_report_files: note why files are not there, and what was fetched.

@@ -10,23 +10,34 @@
 #define KEEP_VERSIONS 2
 #define MAX_KEEP 1000000
 #define GRACE "7d"
+#define MAX_NEWEST 1000000
 #define MIN_RATE (16u << 10) /* slower than that, a server's stall could not be told from the limit */
 
-static int option_keep = KEEP_VERSIONS;
-static char *option_grace, *option_rate;
-static gboolean option_json, option_dry_run, option_check;
+static int option_keep = KEEP_VERSIONS, option_newest = -1;
+static char *option_grace, *option_rate, *option_arch;
+static char **option_images, **option_os_infos;
+static gboolean option_json, option_dry_run, option_check, option_resign;
 
 static const GOptionEntry OPTIONS[] = {
+    {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Images for this architecture alone; signed anew",
+     "ARCH"},
     {"check", 0, 0, G_OPTION_ARG_NONE, &option_check,
      "Read every file that is there, and fetch what is damaged", NULL},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run,
      "Say what would be fetched and removed, and do nothing", NULL},
     {"grace", 0, 0, G_OPTION_ARG_STRING, &option_grace,
      "Keep what the source has no more for so long (default: " GRACE ")", "AGE"},
+    {"image", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_images,
+     "Images whose name or alias matches, with * and ?; repeatable; signed anew", "PATTERN"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the report as JSON", NULL},
     {"keep", 0, 0, G_OPTION_ARG_INT, &option_keep, "Versions to keep at least, with their files (default: 2)",
      "N"},
     {"limit-rate", 0, 0, G_OPTION_ARG_STRING, &option_rate, "Bytes per second at most, such as 10M", "SIZE"},
+    {"newest", 0, 0, G_OPTION_ARG_INT, &option_newest,
+     "Of each operating system the newest N versions alone; signed anew", "N"},
+    {"os-info", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_os_infos,
+     "Images whose osinfo matches, such as debian*; repeatable; signed anew", "PATTERN"},
+    {"resign", 0, 0, G_OPTION_ARG_NONE, &option_resign, "All images, signed anew with the key of DIR", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -99,6 +110,27 @@ tell_warnings(const MirrorReport *report)
         cli_warn("missing: %s", (const char *)g_ptr_array_index(report->missing, i));
 }
 
+/* is_own: whether the copy is a repository of its own, made by `repo init`. */
+static bool
+is_own(void)
+{
+    return option_resign || option_images != NULL || option_os_infos != NULL || option_arch != NULL ||
+           option_newest >= 0;
+}
+
+static bool
+read_choice(MirrorChoice *choice, GError **error)
+{
+    if (option_newest == 0 || option_newest > MAX_NEWEST || option_newest < -1)
+        return error_set_code(error, BASE_ERROR_USAGE, "--newest: a number from 1 to %d is expected",
+                              MAX_NEWEST);
+    choice->images = (const char *const *)option_images;
+    choice->os_infos = (const char *const *)option_os_infos;
+    choice->arch = option_arch != NULL ? index_normal_arch(option_arch) : NULL;
+    choice->newest = option_newest > 0 ? (unsigned)option_newest : 0;
+    return true;
+}
+
 static bool
 read_options(MirrorOptions *options, GError **error)
 {
@@ -118,7 +150,7 @@ read_options(MirrorOptions *options, GError **error)
     options->keep = (unsigned)option_keep;
     options->want_digests = option_check;
     options->is_dry = option_dry_run;
-    return true;
+    return read_choice(&options->choice, error);
 }
 
 static bool
@@ -133,7 +165,7 @@ run(int argc G_GNUC_UNUSED, char **argv, GError **error)
 
     if (!read_options(&options, error))
         return false;
-    is_ok = mirror_verbatim(&options, &report, error);
+    is_ok = (is_own() ? mirror_own : mirror_verbatim)(&options, &report, error);
     seconds = (double)(g_get_monotonic_time() - started) / G_USEC_PER_SEC;
     tell_warnings(&report);
     if (option_json && (is_ok || report.missing->len > 0))

@@ -51,14 +51,10 @@ static bool
 check_ours(const Copy *copy, bool has_notes, GError **error)
 {
     if (!has_notes && store_has_version(copy->store))
-        return error_set_code(error, BASE_ERROR_EXISTS,
-                              "%s: is a repository, but no mirror; a mirror needs a folder of its own",
-                              store_location(copy->store));
-    if (copy->notes.choice != NULL)
         return error_set_code(
-            error, BASE_ERROR_USAGE,
-            "%s: is signed with a key of its own; say what to take with --image, --os-info, --arch or "
-            "--newest",
+            error, BASE_ERROR_EXISTS,
+            "%s: is a repository, but no verbatim mirror, which needs a folder of its own; --resign "
+            "takes images over into this one",
             store_location(copy->store));
     if (copy->notes.source != NULL && strcmp(copy->notes.source, copy->options->source) != 0)
         return error_set_code(error, BASE_ERROR_USAGE, "%s: is a mirror of source '%s'",
@@ -175,9 +171,9 @@ open_round(const Copy *copy, Round *round, GError **error)
     if (fetch_upstream_is_streams(round->upstream))
         return error_set_code(
             error, BASE_ERROR_USAGE,
-            "source '%s': simplestreams cannot be mirrored as they are; say what to take with --image, "
-            "--os-info, --arch or --newest, and it is signed anew",
-            copy->options->source);
+            "source '%s': simplestreams cannot be mirrored as they are; --resign makes a repository of "
+            "them, signed with the key of %s",
+            copy->options->source, copy->options->dir);
     copy->report->images = fetch_upstream_index(round->upstream)->entries->len;
     return fetch_upstream_texts(round->upstream, round->texts, error) && list_files(round, error);
 }

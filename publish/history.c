@@ -139,3 +139,9 @@ publish_roll_back(Index *index, const Index *old, const GPtrArray *known)
     for (guint i = 0; i < entries->len; i++)
         g_ptr_array_add(index->entries, g_ptr_array_index(entries, i));
 }
+
+bool
+publish_is_half_over(const Index *index, int64_t now)
+{
+    return now > index->created + (index->expires - index->created) / 2;
+}

@@ -29,3 +29,6 @@ GArray *publish_choose_resigned(const GArray *generations, const GPtrArray *inde
  * @known: (element-type Index) every version that is kept, @index included
  */
 void publish_roll_back(Index *index, const Index *old, const GPtrArray *known);
+
+/** publish_is_half_over: whether at @now (unix seconds) half of the time is over for which @index was signed. */
+bool publish_is_half_over(const Index *index, int64_t now);

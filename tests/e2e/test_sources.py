@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from conftest import BIN, ROOT, run
-from fetch_helpers import QUICK, Keys, Repository, Server, make_content
+from fetch_helpers import QUICK, Keys, Repository, Server, Streams, make_content
 
 DATA = Path(os.environ.get("VIRT_DEPOT_DATA", ROOT / "../shared/data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"there is no test data in {DATA} (VIRT_DEPOT_DATA)")
@@ -577,42 +577,6 @@ def test_the_files_that_debian_installs_are_read(quick, builder):
 
 
 # simplestreams
-
-class Streams:
-    """A repository like that of cirros, or with @incus like that of incus: qcow2 files that are not compressed."""
-
-    def __init__(self, folder, keys=None, incus=False):
-        self.folder, self.keys, self.products = Path(folder), keys, {}
-        self.incus = incus
-        (self.folder / "streams/v1").mkdir(parents=True)
-
-    def add(self, product, size="1M", version="20240101", item=None, arch="x86_64", **fields):
-        leaf = f"{product.replace(':', '-')}-{version}.qcow2"
-        path = self.folder / "files" / leaf
-        path.parent.mkdir(exist_ok=True)
-        run("qemu-img", "create", "-q", "-f", "qcow2", path, size)
-        content = path.read_bytes()
-        item = item or ("disk-kvm.img" if self.incus else "disk.img")
-        data = {"ftype": item, "path": f"files/{leaf}", "size": len(content),
-                "sha256": hashlib.sha256(content).hexdigest()}
-        entry = self.products.setdefault(product, {"arch": arch, "versions": {}, **fields})
-        entry["versions"].setdefault(version, {"items": {}})["items"][item] = data
-        return path
-
-    def publish(self, signer=None):
-        suffix = "sjson" if signer else "json"
-        products = f"streams/v1/images.{suffix}"
-        index = {"format": "index:1.0", "index": {"images": {
-            "datatype": "image-downloads", "format": "products:1.0", "path": products, "products": list(self.products)}}}
-        for path, value in (("streams/v1/index." + suffix, index),
-                            (products, {"format": "products:1.0", "products": self.products})):
-            file = self.folder / path
-            file.write_text(json.dumps(value, indent=1) + "\n")
-            if signer:
-                signed = self.keys.sign(signer, file)
-                signed.rename(file)
-        return self
-
 
 @pytest.fixture
 def streams(tmp_path, keys):

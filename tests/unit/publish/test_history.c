@@ -144,10 +144,24 @@ a_revision_never_comes_back_with_other_content(void **state G_GNUC_UNUSED)
     }
 }
 
+static void
+half_of_its_time_is_over_in_the_middle(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(Index) index = index_new();
+
+    index->created = 1000;
+    index->expires = 2000;
+    assert_false(publish_is_half_over(index, 1000));
+    assert_false(publish_is_half_over(index, 1500));
+    assert_true(publish_is_half_over(index, 1501));
+    assert_true(publish_is_half_over(index, 3000));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_of_its_time_is_over_in_the_middle),
         cmocka_unit_test(references_are_files_and_blobs_in_extension_fields),
         cmocka_unit_test(the_newest_and_the_recently_replaced_stay),
         cmocka_unit_test(versions_that_were_only_signed_again_may_go),
