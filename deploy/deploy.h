@@ -30,6 +30,7 @@ typedef struct {
     const char *const *ssh_keys;
     bool is_uncustomized; /* the disk is left as the image has it */
     const char *uri;      /* NULL: $LIBVIRT_DEFAULT_URI, else qemu:///system for root and qemu:///session */
+    bool is_offline;      /* the image is in the cache, or this fails */
     bool is_started;
     uint64_t memory_bytes;
     unsigned cpus;

@@ -231,7 +231,7 @@ deploy_prepare_image(Deployment *d, GError **error)
     g_autofree char *cache = NULL;
     const char *reason;
 
-    d->image = fetch_image(d->request->image, d->request->arch, &warnings, error);
+    d->image = fetch_image(d->request->image, d->request->arch, d->request->is_offline, &warnings, error);
     for (guint i = 0; warnings != NULL && i < warnings->len; i++)
         deploy_report(d, true, "%s", (const char *)g_ptr_array_index(warnings, i));
     if (d->image == NULL || !deploy_disks_open_base(d->image->path, d->image->format, &d->base, error) ||

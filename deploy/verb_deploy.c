@@ -13,7 +13,8 @@
 #define DEFAULT_MEMORY (1ull << 30)
 
 static int option_count = 1;
-static gboolean option_linked, option_full, option_start, option_dry_run, option_json, option_no_customize;
+static gboolean option_linked, option_full, option_start, option_dry_run, option_json, option_no_customize,
+    option_offline;
 static char *option_size, *option_hostname, *option_password, *option_connect, *option_memory,
     *option_network;
 static char *option_disk_dir, *option_serial_log, *option_arch, *option_accel;
@@ -43,6 +44,8 @@ static const GOptionEntry OPTIONS[] = {
      "DIR"},
     {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Architecture (default: this host's)", "ARCH"},
     {"accel", 0, 0, G_OPTION_ARG_STRING, &option_accel, "auto, kvm or tcg", "ACCEL"},
+    {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline,
+     "Only what is in the cache, by the last verified index, without asking any server", NULL},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Check and print the plan; change nothing", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print JSON", NULL},
     G_OPTION_ENTRY_NULL,
@@ -153,6 +156,7 @@ fill_request(DeployRequest *request, char **argv, GError **error)
         .hostname = option_hostname,
         .is_uncustomized = option_no_customize,
         .uri = option_connect,
+        .is_offline = option_offline,
         .is_started = option_start,
         .memory_bytes = DEFAULT_MEMORY,
         .cpus = (unsigned)option_cpus,

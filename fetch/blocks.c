@@ -106,18 +106,14 @@ data_in(const DiskManifest *manifest, const DiskManifestBlock *place)
     return sum;
 }
 
-/* What has to be fetched, into is_there, left, missing_data, and the progress. */
-static bool
-take_stock(Blocks *blocks, GError **error)
+/* What has to be fetched, from is_there into left, missing_data, and the progress. */
+static void
+count_missing(Blocks *blocks)
 {
     const DiskManifest *manifest = blocks->manifest;
     g_autofree char *label = g_strdup_printf("pull %s", blocks->job->entry->name);
     uint64_t packed = 0, there = 0;
-    bool was_empty;
 
-    if (!disk_target_prepare(blocks->target, manifest->raw_size, &was_empty, error) ||
-        !compare_all(blocks, error) || (!was_empty && !erase_missing(blocks, error)))
-        return false;
     for (guint i = 0; i < manifest->blocks->len; i++) {
         const DiskManifestBlock *place = place_of(blocks, i);
 
@@ -132,7 +128,16 @@ take_stock(Blocks *blocks, GError **error)
     }
     blocks->progress = progress_new(label, packed);
     progress_skip(blocks->progress, there);
-    return true;
+}
+
+/* What is in the file already, into is_there. */
+static bool
+take_stock(Blocks *blocks, GError **error)
+{
+    bool was_empty;
+
+    return disk_target_prepare(blocks->target, blocks->manifest->raw_size, &was_empty, error) &&
+           compare_all(blocks, error) && (was_empty || erase_missing(blocks, error));
 }
 
 /* ---- the decoders ---- */
@@ -292,5 +297,23 @@ blocks_fetch(const Job *job, const DiskManifest *manifest, const DiskTarget *tar
 
     if (!take_stock(&blocks, error))
         return JOB_FAILED;
+    count_missing(&blocks);
+    return blocks.left == 0 ? JOB_DONE : fetch_missing(&blocks, error);
+}
+
+JobResult
+blocks_fetch_only(const Job *job, const DiskManifest *manifest, const bool *is_good, const DiskTarget *target,
+                  GError **error)
+{
+    g_auto(Blocks) blocks = {.job = job,
+                             .manifest = manifest,
+                             .target = target,
+                             .is_there = g_memdup2(is_good, manifest->blocks->len * sizeof *is_good),
+                             .lock = PTHREAD_MUTEX_INITIALIZER};
+    bool was_empty;
+
+    if (!disk_target_prepare(target, manifest->raw_size, &was_empty, error))
+        return JOB_FAILED;
+    count_missing(&blocks);
     return blocks.left == 0 ? JOB_DONE : fetch_missing(&blocks, error);
 }

@@ -328,6 +328,7 @@ catalogue_open(Source *source, CatalogueMode mode, GPtrArray *warnings)
 
     catalogue->source = source;
     catalogue->uri = source->uri;
+    catalogue->is_offline = mode == CATALOGUE_OFFLINE;
     if (!trust_state_load(source, &catalogue->failure)) {
         g_prefix_error(&catalogue->failure, "source '%s': ", source->name);
         g_ptr_array_add(warnings, g_strdup(catalogue->failure->message));

@@ -17,6 +17,7 @@ typedef struct {
         *uri; /* the source's own or one of its mirrors: where the index came from. Borrowed from @source */
     DoorIndex opened; /* .index is NULL where @failure is set */
     Texts texts;      /* that it comes from; empty where no server was asked with success */
+    bool is_offline;  /* nobody is asked for anything */
     GError *failure;  /* why there is no index at all */
     GError *refusal; /* why nothing new may be pulled by this index: expired, or older than one seen before */
 } Catalogue;

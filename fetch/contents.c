@@ -9,7 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define MANIFEST ".manifest"
+/* Of the publisher, or made here. */
+static const char *const MANIFESTS[] = {".manifest", ".local-manifest"};
 
 static void
 image_free(void *data)
@@ -65,8 +66,6 @@ new_image(const CacheContents *contents, const char *folder, const char *leaf)
     struct stat status, beside;
 
     for (size_t i = 0; *leaf != '.' && dot != NULL && i < G_N_ELEMENTS(FORMATS); i++) {
-        g_autofree char *manifest = NULL;
-
         if (strcmp(dot + 1, disk_format_name(FORMATS[i])) != 0 || lstat(path, &status) < 0 ||
             !S_ISREG(status.st_mode))
             continue;
@@ -82,9 +81,12 @@ new_image(const CacheContents *contents, const char *folder, const char *leaf)
         image->last_used = seal_last_used(image->id);
         if (image->last_used == 0)
             image->last_used = MAX((int64_t)status.st_mtime, (int64_t)status.st_atime);
-        manifest = g_strconcat(folder, "/", image->id, MANIFEST, NULL);
-        if (lstat(manifest, &beside) == 0)
-            image->disk_bytes += disk_bytes(&beside);
+        for (size_t k = 0; k < G_N_ELEMENTS(MANIFESTS); k++) {
+            g_autofree char *manifest = g_strconcat(folder, "/", image->id, MANIFESTS[k], NULL);
+
+            if (lstat(manifest, &beside) == 0)
+                image->disk_bytes += disk_bytes(&beside);
+        }
         break;
     }
     for (guint i = 0; image != NULL && i < contents->recorded->len; i++) {
@@ -114,6 +116,12 @@ add_litter(CacheContents *contents, const char *folder, const char *leaf)
                             .disk_bytes = disk_bytes(&status),
                             .changed = (int64_t)status.st_mtime};
     g_ptr_array_add(contents->litter, litter);
+}
+
+static bool
+is_manifest(const char *leaf)
+{
+    return g_str_has_suffix(leaf, MANIFESTS[0]) || g_str_has_suffix(leaf, MANIFESTS[1]);
 }
 
 static bool
@@ -170,7 +178,7 @@ contents_read(void)
     }
     g_ptr_array_sort(contents->images, compare_use);
     for (char **leaf = in_images; *leaf != NULL; leaf++)
-        if (**leaf == '.' || (g_str_has_suffix(*leaf, MANIFEST) && !has_image(contents, *leaf)))
+        if (**leaf == '.' || (is_manifest(*leaf) && !has_image(contents, *leaf)))
             add_litter(contents, images, *leaf);
     for (char **leaf = in_partial; *leaf != NULL; leaf++)
         add_litter(contents, partial, *leaf);

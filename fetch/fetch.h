@@ -27,12 +27,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchImage, fetch_image_free)
  * fetch_image: the image @ref from the cache, pulled first where it is not there.
  * @ref: "NAME" or "SOURCE/NAME"
  * @arch: (nullable) NULL: this host's
+ * @is_offline: what is in the cache, by the last verified index; no server is asked for anything
  * @out_warnings: (element-type utf8) (transfer full) (nullable): sources that could not be reached, an expired index
  * An image that this host verified before is used, with a warning, where its source cannot be reached, is refused or
  * has expired; not where the source answers and no longer offers it.
  * Errors: BASE_ERROR_USAGE, _NOT_FOUND, _UNTRUSTED, _UNAVAILABLE, _INTERRUPTED
  */
-FetchImage *fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError **error);
+FetchImage *fetch_image(const char *ref, const char *arch, bool is_offline, GPtrArray **out_warnings,
+                        GError **error);
 
 /**
  * fetch_note_use: before the disk @path, which has @image as its base, is put into place; while the caller holds a shared
@@ -115,5 +117,6 @@ extern const Verb FETCH_VERB_PULL;
 extern const Verb FETCH_VERB_OUTDATED;
 extern const Verb FETCH_VERB_UPGRADE;
 extern const Verb FETCH_VERB_CACHE_LIST;
+extern const Verb FETCH_VERB_CACHE_VERIFY;
 extern const Verb FETCH_VERB_CACHE_PRUNE;
 extern const Verb FETCH_VERB_INDEX_VALIDATE;

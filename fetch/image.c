@@ -45,9 +45,10 @@ use_record(const char *source, const char *name, const char *arch, GPtrArray *wa
 }
 
 static FetchImage *
-find_and_pull(const char *ref, const char *source, const char *arch, GPtrArray *warnings, GError **error)
+find_and_pull(const char *ref, const char *source, const char *arch, CatalogueMode mode, GPtrArray *warnings,
+              GError **error)
 {
-    g_autoptr(GPtrArray) catalogues = catalogue_open_all(source, CATALOGUE_ASK, warnings, error);
+    g_autoptr(GPtrArray) catalogues = catalogue_open_all(source, mode, warnings, error);
     const Catalogue *catalogue;
     const IndexEntry *entry;
 
@@ -58,7 +59,7 @@ find_and_pull(const char *ref, const char *source, const char *arch, GPtrArray *
 }
 
 FetchImage *
-fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError **error)
+fetch_image(const char *ref, const char *arch, bool is_offline, GPtrArray **out_warnings, GError **error)
 {
     g_autofree char *source = NULL, *name = NULL;
     g_autofree char *wanted = arch == NULL ? catalogue_host_arch() : g_strdup(index_normal_arch(arch));
@@ -68,7 +69,8 @@ fetch_image(const char *ref, const char *arch, GPtrArray **out_warnings, GError 
 
     if (!catalogue_split_ref(ref, &source, &name, error))
         return NULL;
-    image = find_and_pull(ref, source, wanted, warnings, &problem);
+    image = find_and_pull(ref, source, wanted, is_offline ? CATALOGUE_OFFLINE : CATALOGUE_ASK, warnings,
+                          &problem);
     if (image == NULL)
         image = use_record(source, name, wanted, warnings, &problem);
     if (out_warnings != NULL)

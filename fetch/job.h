@@ -52,3 +52,7 @@ JobResult manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **e
  */
 JobResult blocks_fetch(const Job *job, const DiskManifest *manifest, const DiskTarget *target,
                        GError **error);
+
+/** blocks_fetch_only: the same, but only the blocks that are not @is_good are fetched, into the empty @target. */
+JobResult blocks_fetch_only(const Job *job, const DiskManifest *manifest, const bool *is_good,
+                            const DiskTarget *target, GError **error);

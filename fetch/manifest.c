@@ -155,6 +155,8 @@ manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error)
     if (digest == NULL)
         return use_local(job, out_manifest);
     bytes = read_cached(job, digest);
+    if (bytes == NULL && job->catalogue->is_offline)
+        return JOB_NOT_SO;
     if (bytes == NULL) {
         bytes = download(job, blob, digest, &problem);
         if (g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND))

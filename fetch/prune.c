@@ -110,9 +110,9 @@ static bool
 remove_image(const CacheImage *image, GError **error)
 {
     const CacheKey key = {.id = image->id};
-    g_autofree char *manifest = cache_manifest_path(&key);
+    g_autofree char *manifest = cache_manifest_path(&key), *local = cache_local_manifest_path(&key);
 
-    if (!file_remove(image->path, error) || !file_remove(manifest, error))
+    if (!file_remove(image->path, error) || !file_remove(manifest, error) || !file_remove(local, error))
         return false;
     seal_forget(image->id);
     uses_sweep(image->id);

@@ -7,6 +7,7 @@
 #include "fetch/pull.h"
 
 #include "base/file.h"
+#include "fetch/heal.h"
 #include "fetch/job.h"
 #include "fetch/record.h"
 #include "fetch/reuse.h"
@@ -152,6 +153,30 @@ pull_blocks(const Job *job, FetchImage **out_image, GError **error)
     return result;
 }
 
+/* An image that was changed since it was verified is healed where it lies, as disks may have it as their base. Returns: whether
+ * pull_cached() may find it now; without an error where only a new copy helps. */
+static bool
+heal_cached(const Job *job, GError **error)
+{
+    DiskFormat format;
+    g_autofree char *path = cache_find(&job->key, &format);
+    g_auto(Heal) heal = {0};
+
+    if (path == NULL || !heal_image(job, path, true, &heal, error))
+        return false;
+    if (heal.state == HEAL_HEALED)
+        g_ptr_array_add(
+            job->warnings,
+            g_strdup_printf("%s: the image in the cache was damaged; %u of %u blocks were fetched anew",
+                            job->entry->name, heal.bad, heal.blocks));
+    if (heal.state == HEAL_DAMAGED && job->catalogue->is_offline)
+        return error_set(error,
+                         "%s: %u of %u blocks of the image in the cache are damaged; without --offline "
+                         "they are fetched",
+                         job->entry->name, heal.bad, heal.blocks);
+    return heal.state == HEAL_GOOD || heal.state == HEAL_HEALED;
+}
+
 /* @error must not be NULL. */
 static FetchImage *
 pull_locked(const Job *job, GError **error)
@@ -218,7 +243,14 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
         if (lock < 0)
             return NULL;
         image = pull_cached(catalogue->source->name, entry); /* another process was faster */
-        if (image == NULL)
+        if (image == NULL && heal_cached(&job, error))
+            image = pull_cached(catalogue->source->name, entry);
+        if (image == NULL && *error == NULL && catalogue->is_offline)
+            error_set_code(error, BASE_ERROR_UNAVAILABLE,
+                           "%s/%s: revision %" G_GUINT64_FORMAT
+                           " is not in the cache, and with --offline nothing is fetched",
+                           owner.source, entry->name, entry->revision);
+        if (image == NULL && *error == NULL)
             image = pull_locked(&job, error);
         unlink(lock_path); /* under the lock: who waits for it sees that it lost its name */
     }

@@ -42,6 +42,19 @@ seal_write(const char *id, const char *path, int fd, GError **error)
     return file_make_dirs(folder, 0755, error) && file_write_atomic(seal, text, strlen(text), 0644, error);
 }
 
+bool
+seal_renew(const char *id, const char *path, int fd, GError **error)
+{
+    g_autofree char *seal = seal_path(id);
+    const struct timespec used = {.tv_sec = (time_t)seal_last_used(id)}, times[] = {used, used};
+
+    if (!seal_write(id, path, fd, error))
+        return false;
+    if (used.tv_sec != 0)
+        utimensat(AT_FDCWD, seal, times, 0);
+    return true;
+}
+
 SealState
 seal_check(const char *id, const char *path, int fd)
 {

@@ -16,6 +16,9 @@ typedef enum {
 /** seal_write: @path, open as @fd, holds the image @id and was verified now. */
 bool seal_write(const char *id, const char *path, int fd, GError **error);
 
+/** seal_renew: the same, but checking an image is no use of it. */
+bool seal_renew(const char *id, const char *path, int fd, GError **error);
+
 SealState seal_check(const char *id, const char *path, int fd);
 
 /** seal_touch: the image is used now. Where that cannot be noted it is as good as not used. */

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 static char *option_arch;
-static gboolean option_all, option_json, option_dry_run, option_downgrade;
+static gboolean option_all, option_json, option_dry_run, option_downgrade, option_offline;
 
 static const GOptionEntry OPTIONS[] = {
     {"all", 0, 0, G_OPTION_ARG_NONE, &option_all, "Every image that the sources offer for the architecture",
@@ -18,6 +18,8 @@ static const GOptionEntry OPTIONS[] = {
     {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Architecture instead of this host's", "ARCH"},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Say what would be downloaded, and do nothing",
      NULL},
+    {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline,
+     "Only what is in the cache, by the last verified index, without asking any server", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     G_OPTION_ENTRY_NULL,
 };
@@ -184,7 +186,8 @@ run(int argc, char **argv, GError **error)
     if (!check_names(argc, argv, error))
         return false;
     source = common_source(argc, argv);
-    catalogues = catalogue_open_all(source, CATALOGUE_ASK, warnings, error);
+    catalogues =
+        catalogue_open_all(source, option_offline ? CATALOGUE_OFFLINE : CATALOGUE_ASK, warnings, error);
     show_warnings(warnings, NULL);
     if (catalogues == NULL)
         return false;

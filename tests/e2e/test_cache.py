@@ -14,7 +14,7 @@ import pytest
 from conftest import BIN, run
 from fetch_helpers import QUICK, Server
 from push_helpers import fingerprint_of
-from repo_helpers import make_image
+from repo_helpers import can_strace, make_image
 
 BLOCK = 16 << 20
 DAY = 24 * 3600
@@ -217,3 +217,245 @@ def test_a_clock_that_jumps_removes_nothing_that_was_just_used(host):
     for path in (one, two):
         host.used(path, 4000 * DAY)
     assert host.prune("--older-than", "30d") == (["src/two"], {"src/one": f"{host.home}/disks/vm.qcow2 needs it"})
+
+
+# ---- damage, and how it heals ----
+
+PAGE = 4096
+
+
+def damage(path, *offsets, data=b"\x00broken"):
+    """Write over a few bytes of a read-only image."""
+    path.chmod(0o644)
+    with open(path, "r+b") as file:
+        for at in offsets:
+            file.seek(at)
+            file.write(data)
+    path.chmod(0o444)
+
+
+def verified(host, *words, status=0, **more):
+    """{name: what `cache verify` says}"""
+    done = host.depot("cache", "verify", "--json", *words, check=False, **more)
+    assert done.returncode == status, f"{done.returncode} {done.stdout} {done.stderr}"
+    return {line["name"]: line for line in json.loads(done.stdout)}
+
+
+def file_requests(host):
+    """Requests since the last call for anything but the index."""
+    found = [path for path, _ in host.server.log if "/blobs/" in path]
+    host.server.log.clear()
+    return found
+
+
+def test_verify_finds_damaged_blocks_and_fetches_only_those(host):
+    one, three = host.pull("one"), host.pull("three")
+    host.used(three, 5 * DAY)
+    assert {name: line["state"] for name, line in verified(host).items()} == {"src/one": "good", "src/three": "good"}
+    before, last_used = three.stat(), host.listed()["three"]["last_used"]
+    damage(three, 100, 2 << 20)  # both in the first block
+    host.server.log.clear()
+    told = verified(host, "three", "--no-fix", status=1)
+    assert list(told) == ["src/three"]
+    assert told["src/three"]["state"] == "damaged" and (told["src/three"]["damaged_blocks"], told["src/three"]["blocks"]) == (1, 3)
+    assert "1 of 3 blocks" in host.depot("cache", "verify", "--offline", check=False).stdout
+    assert host.server.log == []
+    told = verified(host)["src/three"]
+    assert told["state"] == "healed" and told["damaged_blocks"] == 1
+    spans = [[int(n) for n in headers["Range"][6:].split("-")] for path, headers in host.server.log if "/blobs/" in path]
+    assert sum(last - first + 1 for first, last in spans) == told["fetched_size"]  # of 3 MiB; the last block has 64 KiB more
+    assert 3 << 20 <= told["fetched_size"] < (3 << 20) + (32 << 10)
+    after = three.stat()
+    assert three.read_bytes() == host.content("three")
+    assert after.st_ino == before.st_ino and after.st_mode & 0o777 == 0o444 and after.st_blocks <= before.st_blocks + 16
+    assert host.listed()["three"]["last_used"] == last_used
+    assert {name: line["state"] for name, line in verified(host, "--offline").items()} == {"src/one": "good", "src/three": "good"}
+    assert host.depot("cache", "verify", one.stem).stdout == "src/one: good\n"
+    assert "is not in the cache" in host.depot("cache", "verify", "nothing", check=False).stderr
+
+
+DAMAGES = {
+    "a flipped bit": lambda path: damage(path, BLOCK * 2 + 4096),
+    "data in a hole": lambda path: damage(path, BLOCK + 12345),
+    "cut off": lambda path: os.truncate(path, BLOCK + 5),
+    "longer": lambda path: os.truncate(path, 3 * BLOCK + 5),
+    "empty": lambda path: os.truncate(path, 0),
+    "everything": lambda path: damage(path, *range(0, 3 * BLOCK - 8192, 1 << 20), data=bytes([255]) * 5000),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_every_kind_of_damage_heals(host, kind):
+    path = host.pull("two")
+    DAMAGES[kind](path)
+    assert verified(host)["src/two"]["state"] == "healed"
+    assert path.read_bytes() == host.content("two") and path.stat().st_mode & 0o777 == 0o444
+    assert verified(host, "--offline")["src/two"]["state"] == "good"
+
+
+def test_a_pull_heals_what_was_changed_since_it_was_verified(host):
+    """The size and time of the file tell; nothing is hashed where they are as they were."""
+    path = host.pull("two")
+    host.server.log.clear()
+    os.utime(path)  # touched, and the same: read once more, and nothing is fetched
+    assert host.pull("two") == path and file_requests(host) == []
+    inode = path.stat().st_ino
+    damage(path, 4096)
+    done = host.depot("pull", "two")
+    assert "1 of 3 blocks were fetched anew" in done.stderr and path.read_bytes() == host.content("two")
+    assert path.stat().st_ino == inode and file_requests(host)
+    assert host.depot("pull", "two").stderr == ""
+    damage(path, 4096)
+    host.server.log.clear()
+    done = host.depot("pull", "two", "--offline", check=False)
+    assert done.returncode == 1 and "1 of 3 blocks" in done.stderr and host.server.log == []
+
+
+def test_a_running_guest_reads_right_data_after_its_base_was_healed(host):
+    """Over an overlay that stays open: in place, so that qemu's open file heals too; good pages never change."""
+    base = host.pull("one")
+    overlay = host.clone(base, "vm.qcow2")
+    damage(base, 8192)
+    guest = subprocess.Popen(["qemu-io", "-f", "qcow2", overlay], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def read(at, pattern):
+        guest.stdin.write(f"read -P {pattern} {at} 1\n")
+        guest.stdin.flush()
+        while "ops" not in (line := guest.stdout.readline()):
+            if "verification failed" in line:
+                guest.stdout.readline()
+                return False
+        return True
+
+    content = host.content("one")
+    try:
+        assert not read(8192, content[8192])
+        assert verified(host)["src/one"]["state"] == "healed"
+        assert read(8193, content[8193]) and read(8195, content[8195])
+    finally:
+        guest.communicate("quit\n")
+
+
+@pytest.mark.parametrize("why", ["gone", "wrong bytes", "removed", "no ranges"])
+def test_what_cannot_be_healed_is_told_and_left_as_it_is(host, why):
+    path = host.pull("one")
+    damage(path, 0, 2 * BLOCK + 8192)
+    broken, manifest = path.read_bytes(), path.with_suffix(".manifest").read_bytes()
+    blob = next(p for p in (host.repository / "repo/blobs").rglob("*") if p.name == path.stem)
+    name = "/" + str(blob.relative_to(host.repository / "repo"))
+    if why == "gone":
+        host.server.always[name] = host.server.status(404)
+    elif why == "wrong bytes":
+        host.server.always[name] = lambda handler: host.server.serve(handler, body=bytes(blob.stat().st_size))
+    elif why == "no ranges":
+        host.server.always[name] = host.server.ignores_range
+    else:
+        host.depot("source", "remove", "src")
+    told = verified(host, status=1)["src/one"]
+    assert told["state"] == "damaged" and told["damaged_blocks"] == 2 and told["reason"]
+    assert {"gone": "404", "removed": "there is no source 'src'", "no ranges": "range requests",
+            "wrong bytes": "do not have the digest"}[why] in told["reason"], told["reason"]
+    assert path.read_bytes() == broken and path.with_suffix(".manifest").read_bytes() == manifest
+    assert not list((host.cache / "partial").glob("*.blocks"))
+
+
+@pytest.mark.skipif(not can_strace(), reason="nothing here may be traced: it is the death at a chosen system call")
+@pytest.mark.killed
+def test_healing_that_is_killed_never_makes_a_page_worse(host):
+    path = host.pull("two")
+    right = host.content("two")
+    damage(path, 0, 1 << 20, 2 * BLOCK + 4096)
+    broken = path.read_bytes()
+    for nth in (1, 3, 5, 6, 7, 8):
+        path.write_bytes(broken)
+        subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", "trace=pwrite64", "-e",
+                        f"inject=pwrite64:signal=KILL:when={nth}", BIN / "virt-depot", "cache", "verify"],
+                       env=host.environment(), capture_output=True, stdin=subprocess.DEVNULL, timeout=120)
+        now = path.read_bytes()
+        assert len(now) == len(right)
+        for at in range(0, len(right), PAGE):
+            page = now[at:at + PAGE]
+            assert page == right[at:at + PAGE] or page == broken[at:at + PAGE]
+        assert verified(host)["src/two"]["state"] in ("healed", "good")
+        assert path.read_bytes() == right
+
+
+def test_an_image_that_has_no_manifest_is_told(host):
+    path = host.pull("one")
+    path.with_suffix(".manifest").write_text("damaged too")
+    assert verified(host, "--offline")["src/one"]["state"] == "unknown"
+    assert verified(host)["src/one"]["state"] == "good"  # the source has it, the signed index its digest
+    for record in (host.home / "state/pulled").iterdir():
+        record.unlink()
+    told = verified(host)
+    assert list(told) == [path.stem] and told[path.stem]["state"] == "unknown"
+
+
+# ---- without a network, and with little of it ----
+
+
+def test_offline_nobody_is_asked(host):
+    path = host.pull("one")
+    host.server.log.clear()
+    assert host.depot("pull", "one", "--offline").stdout.strip() == str(path)
+    assert str(path) in host.depot("pull", "one", "--offline", "--dry-run").stdout
+    done = host.depot("pull", "two", "--offline", check=False)
+    assert done.returncode == 1 and "src/two: revision 1 is not in the cache, and with --offline nothing is fetched" in done.stderr
+    assert host.depot("outdated", "--offline").returncode == 0
+    assert host.server.log == []
+    host.server.close()
+    assert host.depot("pull", "one", "--offline").stdout.strip() == str(path)
+    assert host.depot("pull", "one").stdout.strip() == str(path)  # what is known does as well, and that is said
+    for index in (host.cache / "index").iterdir():
+        for part in index.iterdir():
+            part.unlink()
+    assert host.depot("pull", "one", "--offline", check=False).returncode == 1
+
+
+def test_an_index_that_has_not_changed_is_not_sent_again(host):
+    answers = []
+    answer = host.server.serve
+
+    def serve(handler):
+        before = host.server.sent.get(handler.path, 0)
+        answer(handler)
+        answers.append((handler.path, host.server.sent.get(handler.path, 0) - before))
+
+    for name in ("/index", "/index.sig", "/keys.asc"):
+        host.server.always[name] = serve
+    host.server.log.clear()
+    host.depot("pull", "one")
+    asked = {path: headers for path, headers in host.server.log if "/blobs/" not in path}
+    assert {"/index", "/index.sig"} <= set(asked) and all("If-None-Match" in headers for headers in asked.values())
+    assert {path for path, _ in answers} == set(asked) and all(sent == 0 for _, sent in answers)
+
+
+def test_a_clock_that_jumps_makes_an_index_old_not_young(host):
+    """What was confirmed in the future, before the clock was set back, is asked for again; so is what is long ago."""
+    facts = host.cache / "index/src/facts.json"
+    env = {"VIRT_DEPOT_MAX_AGE": "3600"}
+    host.depot("list", env=env)
+    host.server.log.clear()
+    host.depot("list", env=env)
+    assert host.server.log == []
+    for seconds in (5 * DAY, -5 * DAY):
+        os.utime(facts, (time.time() + seconds,) * 2)
+        host.depot("list", env=env)
+        assert "/index" in [path for path, _ in host.server.log]
+        host.server.log.clear()
+
+
+def test_what_is_in_a_read_only_cache_is_used(host):
+    path = host.pull("one")
+    run("mount", "--bind", host.cache, host.cache)
+    try:
+        run("mount", "-o", "remount,ro,bind", host.cache)
+        for words in ([], ["--offline"]):
+            assert host.depot("pull", "one", *words).stdout.strip() == str(path)
+        assert verified(host)["src/one"]["state"] == "good"
+        done = host.depot("pull", "two", check=False)
+        assert done.returncode == 1 and "Read-only file system" in done.stderr
+        done = host.depot("cache", "prune", "--max-size", "1", check=False)
+        assert path.exists() and "Read-only" in done.stderr
+    finally:
+        run("umount", host.cache)

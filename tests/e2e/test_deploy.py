@@ -2,6 +2,7 @@
 """Deploys that must fail, and deploys that are killed: nothing is left behind, nothing that was there is lost, and a
 rerun succeeds. Against a real libvirtd; the small image keeps it fast where no guest OS is needed."""
 
+import json
 import os
 import random
 import signal
@@ -240,3 +241,33 @@ def test_the_same_name_twice_at_once_gives_one_vm(host, small):
     assert (host.home / "disks/single.qcow2").exists() and host.litter() == []
     host.virsh("start", "single")
     host.remove("single")
+
+
+def test_the_base_of_a_linked_clone_outlives_every_prune(host, small):
+    """Wherever its disk is; and a full copy needs nothing."""
+    away = host.top / "away"
+    host.depot("deploy", "small", "kept", *BARE, "--disk-dir", away)
+    try:
+        disk = away / "kept.qcow2"
+        listed = {image["path"]: image["used_by"] for image in json.loads(host.depot("cache", "list", "--json").stdout)["images"]}
+        assert listed[small] == [str(disk)]
+        pruned = json.loads(host.depot("cache", "prune", "--max-size", "1", "--dry-run", "--json").stdout)
+        assert small not in [line["path"] for line in pruned["removed"]]
+        assert {line["path"]: line["reason"] for line in pruned["kept"]}[small] == f"{disk} needs it"
+    finally:
+        host.virsh("undefine", "kept")
+        disk.unlink()
+    pruned = json.loads(host.depot("cache", "prune", "--max-size", "1", "--dry-run", "--json").stdout)
+    assert small in [line["path"] for line in pruned["removed"]]
+
+
+def test_an_offline_deploy_asks_no_server(host, small):
+    before = (host.top / "repod.log").read_bytes()
+    host.depot("deploy", "small/small", "quiet", *BARE, "--offline")
+    try:
+        assert "quiet" in host.domains()
+        done = host.depot("deploy", "small/other", "none", *BARE, "--offline", check=False)
+        assert done.returncode == 1
+        assert (host.top / "repod.log").read_bytes() == before
+    finally:
+        host.remove("quiet")

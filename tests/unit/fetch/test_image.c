@@ -64,7 +64,7 @@ static void
 test_an_image_is_pulled_and_described(void **state G_GNUC_UNUSED)
 {
     g_autoptr(GPtrArray) warnings = NULL;
-    g_autoptr(FetchImage) image = fetch_image("src/tiny", "amd64", &warnings, NULL);
+    g_autoptr(FetchImage) image = fetch_image("src/tiny", "amd64", false, &warnings, NULL);
     struct stat status;
 
     assert_non_null(image);
@@ -79,13 +79,28 @@ test_an_image_is_pulled_and_described(void **state G_GNUC_UNUSED)
 }
 
 static void
+test_offline_only_the_cache_counts(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(FetchImage) image = NULL;
+
+    assert_null(fetch_image("tiny", "x86_64", true, NULL, &error));
+    assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_UNAVAILABLE));
+    fetch_image_free(fetch_image("tiny", "x86_64", false, NULL, NULL));
+    change(*state, "index", NULL);
+    change(*state, "tiny.raw", NULL);
+    image = fetch_image("tiny", "x86_64", true, NULL, NULL);
+    assert_non_null(image);
+}
+
+static void
 test_an_image_that_was_verified_before_outlives_its_index(void **state)
 {
-    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", NULL, NULL), image = NULL;
+    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", false, NULL, NULL), image = NULL;
     g_autoptr(GPtrArray) warnings = NULL;
 
     change(*state, "index", "# expires: 2020-01-01T00:00:00Z\n[tiny]\narch=x86_64\nfile=new\nsize=1\n");
-    image = fetch_image("tiny", "x86_64", &warnings, NULL);
+    image = fetch_image("tiny", "x86_64", false, &warnings, NULL);
     assert_non_null(image);
     assert_string_equal(image->path, before->path);
     assert_string_equal(((const IndexNote *)g_ptr_array_index(image->entry->notes, 0))->text, "one");
@@ -96,24 +111,24 @@ test_an_image_that_was_verified_before_outlives_its_index(void **state)
 static void
 test_an_image_that_was_withdrawn_is_not_used(void **state)
 {
-    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", NULL, NULL);
+    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", false, NULL, NULL);
     g_autoptr(GError) error = NULL;
 
     assert_non_null(before);
     change(*state, "index", "[other]\narch=x86_64\nfile=new\nsize=1\n");
-    assert_null(fetch_image("tiny", "x86_64", NULL, &error));
+    assert_null(fetch_image("tiny", "x86_64", false, NULL, &error));
     assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_NOT_FOUND));
 }
 
 static void
 test_the_last_index_stands_in_for_a_source_that_is_away(void **state)
 {
-    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", NULL, NULL), image = NULL;
+    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", false, NULL, NULL), image = NULL;
     g_autoptr(GPtrArray) warnings = NULL;
 
     change(*state, "index", NULL);
     change(*state, "tiny.raw", NULL);
-    image = fetch_image("tiny", "x86_64", &warnings, NULL);
+    image = fetch_image("tiny", "x86_64", false, &warnings, NULL);
     assert_non_null(image);
     assert_string_equal(image->path, before->path);
     assert_non_null(strstr(g_ptr_array_index(warnings, 0), "its last index"));
@@ -122,12 +137,12 @@ test_the_last_index_stands_in_for_a_source_that_is_away(void **state)
 static void
 test_a_damaged_cache_is_filled_anew(void **state G_GNUC_UNUSED)
 {
-    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", NULL, NULL), image = NULL;
+    g_autoptr(FetchImage) before = fetch_image("tiny", "x86_64", false, NULL, NULL), image = NULL;
     struct stat status;
 
     assert_int_equal(chmod(before->path, 0644), 0);
     assert_true(g_file_set_contents(before->path, "short", -1, NULL));
-    image = fetch_image("tiny", "x86_64", NULL, NULL);
+    image = fetch_image("tiny", "x86_64", false, NULL, NULL);
     assert_non_null(image);
     assert_int_equal(stat(image->path, &status), 0);
     assert_int_equal(status.st_size, SIZE);
@@ -142,7 +157,7 @@ test_a_wrong_image_leaves_nothing(void **state)
     g_autoptr(GDir) dir = NULL;
 
     change(*state, "tiny.raw", content);
-    assert_null(fetch_image("tiny", "x86_64", NULL, &error));
+    assert_null(fetch_image("tiny", "x86_64", false, NULL, &error));
     assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_UNTRUSTED));
     dir = g_dir_open(images, 0, NULL);
     assert_null(g_dir_read_name(dir));
@@ -154,6 +169,7 @@ main(void)
 #define IN_A_HOME(test) cmocka_unit_test_setup_teardown(test, make_home, remove_home)
     const struct CMUnitTest tests[] = {
         IN_A_HOME(test_an_image_is_pulled_and_described),
+        IN_A_HOME(test_offline_only_the_cache_counts),
         IN_A_HOME(test_an_image_that_was_verified_before_outlives_its_index),
         IN_A_HOME(test_an_image_that_was_withdrawn_is_not_used),
         IN_A_HOME(test_the_last_index_stands_in_for_a_source_that_is_away),
