@@ -5,10 +5,14 @@
 #include "base/cli.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define REDRAW_US (G_USEC_PER_SEC / 10)
+#define SHARED_BYTES 256 /* one write, in one page: a reader finds it whole, or sees that it is not */
+#define SHARED_FORMAT "progress %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT " "
 
 struct Progress {
     char *label;
@@ -16,18 +20,32 @@ struct Progress {
     uint64_t done;
     uint64_t skipped; /* of those: not by work that has a rate */
     gint64 started_us;
-    gint64 drawn_us;
+    gint64 drawn_us, shared_us;
     pthread_mutex_t lock;
     bool is_visible;
     bool is_count;
 };
 
+static atomic_int shared_fd = -1;
 static bool is_disabled; /* set once by main() before any thread */
 
 void
 progress_disable(void)
 {
     is_disabled = true;
+}
+
+static void
+share(Progress *progress, gint64 now)
+{
+    char text[SHARED_BYTES] = {0};
+    int fd = shared_fd;
+
+    progress->shared_us = now;
+    g_snprintf(text, sizeof text, SHARED_FORMAT "%s", (guint64)progress->done, (guint64)progress->total,
+               progress->label);
+    if (fd >= 0 && pwrite(fd, text, sizeof text, 0) != (ssize_t)sizeof text)
+        shared_fd = -1; /* a full disk, say */
 }
 
 Progress *
@@ -40,6 +58,8 @@ progress_new(const char *label, uint64_t total)
     progress->started_us = g_get_monotonic_time();
     progress->is_visible = !is_disabled && isatty(STDERR_FILENO) != 0;
     pthread_mutex_init(&progress->lock, NULL);
+    if (shared_fd >= 0)
+        share(progress, progress->started_us);
     return progress;
 }
 
@@ -79,6 +99,31 @@ draw(Progress *progress, gint64 now)
             (unsigned)((double)(progress->total - progress->done) / rate));
 }
 
+void
+progress_share(int fd)
+{
+    /* What was there is of a process that died. Where this fails nobody sees anything, and that is all. */
+    if (fd >= 0 && ftruncate(fd, 0) < 0)
+        fd = -1;
+    shared_fd = fd;
+}
+
+bool
+progress_read(int fd, char **out_label, uint64_t *out_done, uint64_t *out_total)
+{
+    char text[SHARED_BYTES];
+    guint64 done, total;
+    int label = 0;
+
+    if (pread(fd, text, sizeof text, 0) != (ssize_t)sizeof text || text[sizeof text - 1] != '\0' ||
+        sscanf(text, SHARED_FORMAT "%n", &done, &total, &label) != 2 || label == 0)
+        return false;
+    *out_label = cli_safe(text + label);
+    *out_done = done;
+    *out_total = total;
+    return true;
+}
+
 static void
 update(Progress *progress, uint64_t value, bool is_sum)
 {
@@ -91,6 +136,8 @@ update(Progress *progress, uint64_t value, bool is_sum)
     now = g_get_monotonic_time();
     if (progress->is_visible && (progress->is_count || now - progress->drawn_us >= REDRAW_US))
         draw(progress, now);
+    if (shared_fd >= 0 && !progress->is_count && now - progress->shared_us >= REDRAW_US)
+        share(progress, now);
     pthread_mutex_unlock(&progress->lock);
 }
 

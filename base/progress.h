@@ -4,6 +4,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct Progress Progress;
@@ -27,6 +28,15 @@ void progress_add(Progress *progress, uint64_t more);
 /** progress_free: clear the line. */
 void progress_free(Progress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Progress, progress_free)
+
+/**
+ * progress_share: from now on each progress in bytes is also written into the file @fd, shown or not, for other processes;
+ * what it held is cut off. One file at a time; @fd is borrowed, and -1 ends it.
+ */
+void progress_share(int fd);
+
+/** progress_read: what another process shares in @fd. Returns: false where there is nothing, or nothing whole */
+bool progress_read(int fd, char **out_label, uint64_t *out_done, uint64_t *out_total);
 
 /** progress_disable: draw nothing from now on (--quiet, --json). */
 void progress_disable(void);

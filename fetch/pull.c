@@ -12,6 +12,7 @@
 #include "fetch/record.h"
 #include "fetch/reuse.h"
 #include "fetch/seal.h"
+#include "fetch/turn.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -227,8 +228,7 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
 {
     const RecordOwner owner = owner_of(catalogue);
     g_auto(Job) job = {.catalogue = catalogue, .entry = entry, .warnings = warnings};
-    g_autofree char *lock_path = NULL;
-    g_auto(Fd) lock = -1;
+    g_auto(Turn) turn = {0};
     g_autoptr(FetchImage) image = NULL;
 
     if (!pull_check(catalogue, entry, may_downgrade, error) || !cache_key_init(&job.key, entry, error) ||
@@ -236,11 +236,7 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
         return NULL;
     image = pull_cached(catalogue->source->name, entry);
     if (image == NULL) {
-        if (!cache_sweep(error))
-            return NULL;
-        lock_path = cache_lock_path(&job.key);
-        lock = file_lock(lock_path, true, error);
-        if (lock < 0)
+        if (!cache_sweep(error) || !turn_take(&job.key, &turn, error))
             return NULL;
         image = pull_cached(catalogue->source->name, entry); /* another process was faster */
         if (image == NULL && heal_cached(&job, error))
@@ -252,7 +248,7 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
                            owner.source, entry->name, entry->revision);
         if (image == NULL && *error == NULL)
             image = pull_locked(&job, error);
-        unlink(lock_path); /* under the lock: who waits for it sees that it lost its name */
+        turn_end(&turn);
     }
     if (image == NULL || !record_write(&job.key, &owner, image->entry, error) ||
         (may_downgrade && !record_forget_above(&owner, entry, error)))

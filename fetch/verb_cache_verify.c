@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* virt-depot cache verify. */
-#include "base/file.h"
 #include "base/interrupt.h"
 #include "fetch/contents.h"
 #include "fetch/fetch.h"
 #include "fetch/heal.h"
 #include "fetch/show.h"
+#include "fetch/turn.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static gboolean option_json, option_no_fix, option_offline;
 
@@ -98,10 +97,9 @@ static bool
 verify(const CacheImage *image, Heal *out_heal, GError **error)
 {
     const CacheKey key = {.id = image->id};
-    g_autofree char *lock_path = cache_lock_path(&key);
+    g_auto(Turn) turn = {0};
     g_autoptr(GError) read_only = NULL;
-    g_auto(Fd) lock = file_lock(lock_path, true, &read_only);
-    bool is_ok = interrupt_check(error);
+    bool is_ok = turn_take(&key, &turn, &read_only) || interrupt_check(error);
 
     /* Where no lock can be made nothing can be healed; but it can still be told. */
 
@@ -118,8 +116,6 @@ verify(const CacheImage *image, Heal *out_heal, GError **error)
     }
     if (out_heal->reason == NULL && out_heal->state == HEAL_UNKNOWN)
         out_heal->reason = g_strdup("nobody remembers what it is");
-    if (lock >= 0)
-        unlink(lock_path); /* under the lock: who waits for it sees that it lost its name */
     return is_ok;
 }
 

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache: what is in it, who needs it, what may go, what is damaged and heals; without any network, too."""
 
+import contextlib
 import fcntl
 import json
 import os
+import pty
 import random
+import re
+import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from conftest import BIN, run
-from fetch_helpers import QUICK, Server
+from fetch_helpers import QUICK, Server, wait_for
 from push_helpers import fingerprint_of
 from repo_helpers import can_strace, make_image
 
@@ -35,6 +40,11 @@ def repository(tmp_path_factory):
             image.seek(2 * BLOCK + 4096)
             image.write(random.Random(number + 10).randbytes(64 << 10))
         depot("repo", "add", top / "repo", path, "--name", name, "--no-inspect", "--arch", "x86_64")
+    with open(top / "wide", "wb") as image:  # a MiB in each of eight blocks
+        for number in range(8):
+            image.seek(number * BLOCK)
+            image.write(random.Random(number + 30).randbytes(1 << 20))
+    depot("repo", "add", top / "repo", top / "wide", "--name", "wide", "--no-inspect", "--arch", "x86_64")
     return top
 
 
@@ -56,8 +66,8 @@ class Host:
     def depot(self, *words, env=None, **more):
         return run(BIN / "virt-depot", *words, env=self.environment(**(env or {})), **more)
 
-    def start(self, *words, **more):
-        return subprocess.Popen([BIN / "virt-depot", *words], env=self.environment(), stdin=subprocess.DEVNULL,
+    def start(self, *words, env=None, **more):
+        return subprocess.Popen([BIN / "virt-depot", *words], env=self.environment(**(env or {})), stdin=subprocess.DEVNULL,
                                 **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **more})
 
     def pull(self, name):
@@ -459,3 +469,85 @@ def test_what_is_in_a_read_only_cache_is_used(host):
         assert path.exists() and "Read-only" in done.stderr
     finally:
         run("umount", host.cache)
+
+
+# ---- two at once ----
+
+
+class Terminal:
+    """What a program writes to its stderr, a terminal."""
+
+    def __init__(self):
+        self.ours, self.theirs = pty.openpty()
+        self.seen = ""
+        self.reader = threading.Thread(target=self.read)
+        self.reader.start()
+
+    def read(self):
+        with contextlib.suppress(OSError):  # EIO: nobody writes any more
+            while data := os.read(self.ours, 65536):
+                self.seen += data.decode()
+
+    def shows(self, pattern):
+        wait_for(lambda: re.search(pattern, self.seen), f"{pattern!r} in {self.seen[-2000:]!r}")
+
+    def close(self):
+        os.close(self.theirs)
+        self.reader.join()
+        os.close(self.ours)
+
+
+class Slow:
+    """The server goes on with images only as far as it is let."""
+
+    def __init__(self, server):
+        self.server, self.limit, self.event = server, 0, threading.Condition()
+        server.on_sent = self.wait
+
+    def sent(self):
+        return sum(size for path, size in self.server.sent.items() if "/blobs/" in path)
+
+    def wait(self, path):
+        with self.event:
+            self.event.wait_for(lambda: "/blobs/" not in path or self.sent() < self.limit, timeout=60)
+
+    def let(self, limit):
+        with self.event:
+            self.limit = limit
+            self.event.notify_all()
+
+
+@pytest.mark.parametrize("end", ["well", "killed", "interrupted"])
+def test_the_second_pull_shows_the_progress_of_the_first(host, end):
+    slow, terminal = Slow(host.server), Terminal()
+    slow.let(3 << 20)
+    patient = {"VIRT_DEPOT_STALL_SECONDS": "60"}
+    first = host.start("pull", "wide", env=patient)
+    wait_for(lambda: slow.sent() >= 3 << 20, "the first pull")
+    second = host.start("pull", "wide", env=patient, stderr=terminal.theirs)
+    try:
+        terminal.shows(r"another process: pull wide +\d+ %")
+        slow.let(6 << 20)
+        terminal.shows(r"another process: pull wide +[5-9]\d %")
+        if end == "interrupted":
+            second.send_signal(signal.SIGINT)
+            assert second.wait(timeout=10) == -signal.SIGINT
+        elif end == "killed":
+            first.kill()
+        slow.let(1 << 40)
+        if end != "killed":
+            assert first.wait(timeout=60) == 0
+        if end != "interrupted":
+            assert second.wait(timeout=60) == 0
+            assert Path(second.stdout.read().strip()).read_bytes() == host.content("wide")
+        # Once; what was on its way to the first one, four connections with a block each, is lost with it.
+        assert slow.sent() < (8 << 20) + (100 << 10) + (4 << 20 if end == "killed" else 0)
+        shown = [int(n) for n in re.findall(r"another process: pull wide +(\d+) %", terminal.seen)]
+        assert shown == sorted(shown)
+    finally:
+        slow.let(1 << 40)
+        for process in (first, second):
+            process.kill()
+            process.communicate()
+        terminal.close()
+    assert not list((host.cache / "partial").iterdir()) or end == "killed"
