@@ -7,6 +7,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/verbs.h"
+#include "fetch/fetch.h"
 
 #include <locale.h>
 #include <signal.h>
@@ -181,6 +182,8 @@ main(int argc, char **argv)
     const Verb *verb;
     int words = 0;
 
+    if (argc > 1 && strcmp(argv[1], FETCH_UNPACK_OPTION) == 0)
+        return fetch_unpack_main(argc - 2, argv + 2);
     setlocale(LC_ALL, "");
     g_set_prgname("virt-depot");
     if (argc > 1 && strcmp(argv[1], "--complete") == 0)

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "deploy/deploy.h"
 #include "deploy/plan.h"
+#include "fetch/fetch.h"
 
 #include <string.h>
 
@@ -13,8 +14,8 @@
 #define DEFAULT_MEMORY (1ull << 30)
 
 static int option_count = 1;
-static gboolean option_linked, option_full, option_start, option_dry_run, option_json, option_no_customize,
-    option_offline;
+static gboolean option_strict, option_linked, option_full, option_start, option_dry_run, option_json,
+    option_no_customize, option_offline;
 static char *option_size, *option_hostname, *option_password, *option_connect, *option_memory,
     *option_network;
 static char *option_disk_dir, *option_serial_log, *option_arch, *option_accel;
@@ -46,6 +47,8 @@ static const GOptionEntry OPTIONS[] = {
     {"accel", 0, 0, G_OPTION_ARG_STRING, &option_accel, "auto, kvm or tcg", "ACCEL"},
     {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline,
      "Only what is in the cache, by the last verified index, without asking any server", NULL},
+    {"strict", 0, 0, G_OPTION_ARG_NONE, &option_strict,
+     "Unpack nothing before the digest of its whole file is known to be right", NULL},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Check and print the plan; change nothing", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print JSON", NULL},
     G_OPTION_ENTRY_NULL,
@@ -254,6 +257,7 @@ run_deploy(int argc G_GNUC_UNUSED, char **argv, GError **error)
     g_autofree char *log_dir = NULL;
     g_auto(GStrv) keys = NULL;
 
+    fetch_set_strict(option_strict);
     if (!check_combinations(error) || !fill_request(&request, argv, error) ||
         !read_password(&password, &request.has_random_password, error))
         return false;

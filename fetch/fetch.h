@@ -108,6 +108,16 @@ typedef struct {
 bool fetch_upstream_download(const FetchUpstream *upstream, const FetchFile *file, unsigned start,
                              GError **error);
 
+/**
+ * fetch_unpack_main: what the program does when its first word is FETCH_UNPACK_OPTION, with the words after it: it then is the
+ * confined process that unpacks (unpack.h), which only another virt-depot starts. Returns: an exit status
+ */
+#define FETCH_UNPACK_OPTION "--unpack"
+int fetch_unpack_main(int argc, char **argv);
+
+/** fetch_set_strict: from now on no image without a manifest is decoded before the digest of its whole file is known to be right. */
+void fetch_set_strict(bool is_strict);
+
 extern const Verb FETCH_VERB_SOURCE_ADD;
 extern const Verb FETCH_VERB_SOURCE_LIST;
 extern const Verb FETCH_VERB_SOURCE_REMOVE;

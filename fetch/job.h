@@ -9,6 +9,8 @@ typedef struct {
     const Catalogue *catalogue;
     const IndexEntry *entry;
     CacheKey key;
+    bool
+        is_strict; /* without a manifest nothing is decoded before the whole file's digest is known to be right */
     GPtrArray *warnings; /* (element-type utf8) */
 } Job;
 void job_clear(Job *job);
@@ -32,8 +34,9 @@ typedef enum {
 } JobResult;
 
 /**
- * whole_fetch: the published file: download (resumed), digest, and only then the decoder, into the new file @path. What was
- * downloaded stays for the next time, unless it is wrong. Returns: an owned descriptor of @path; -1: there is no such file
+ * whole_fetch: the published file: download (resumed), digest, and the decoder, into the new file @path, which is the image
+ * only once this succeeds. What was downloaded stays for the next time, unless it is wrong; and a manifest, where one can be made
+ * (local_manifest.h). Returns: an owned descriptor of @path; -1: there is no such file
  */
 int whole_fetch(const Job *job, const char *path, GError **error);
 

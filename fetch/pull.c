@@ -41,6 +41,14 @@ new_image(const char *source, const IndexEntry *entry, const char *id, const cha
     return image;
 }
 
+static bool require_strict;
+
+void
+fetch_set_strict(bool is_strict)
+{
+    require_strict = is_strict;
+}
+
 /* The signed index vouches for the bytes, not for their meaning: a backing file would be any file of this host. */
 static bool
 check_image(const IndexEntry *entry, int fd, ImageFacts *out_facts, GError **error)
@@ -113,6 +121,7 @@ static FetchImage *
 pull_whole(const Job *job, GError **error)
 {
     g_autofree char *partial = cache_partial_path(&job->key), *temp = cache_temp_path(&job->key);
+    g_autofree char *manifest = cache_local_manifest_path(&job->key);
     g_auto(Fd) fd = -1;
     FetchImage *image = NULL;
 
@@ -120,6 +129,7 @@ pull_whole(const Job *job, GError **error)
     if (fd < 0 || !publish(job, fd, temp, &image, error)) {
         unlink(temp);
         forget_untrusted(partial, error);
+        forget_untrusted(manifest, error);
         return NULL;
     }
     return image;
@@ -227,7 +237,10 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
            GError **error)
 {
     const RecordOwner owner = owner_of(catalogue);
-    g_auto(Job) job = {.catalogue = catalogue, .entry = entry, .warnings = warnings};
+    g_auto(Job) job = {.catalogue = catalogue,
+                       .entry = entry,
+                       .is_strict = require_strict || catalogue->source->is_strict,
+                       .warnings = warnings};
     g_auto(Turn) turn = {0};
     g_autoptr(FetchImage) image = NULL;
 

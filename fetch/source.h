@@ -43,6 +43,7 @@ typedef struct {
     char **roots; /* full fingerprints of root keys, which sign who may sign the index; empty for none */
     unsigned threshold;    /* how many of @roots must agree; 0 without roots */
     int64_t trusted_until; /* not stored: expiry of the trust that @pins come from; 0: @pins were given */
+    bool is_strict;        /* decode nothing before the digest of the whole file is known to be right */
     bool is_unsigned;      /* the user said so: nothing is verified but what the index itself says */
 } Source;
 

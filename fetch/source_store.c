@@ -116,6 +116,7 @@ read_place(GKeyFile *file, Source *source, GError **error)
     source->credential = g_key_file_get_string(file, GROUP, "credential", NULL);
     if ((format != NULL && !source_format_parse(format, &source->format, error)) ||
         !read_number(file, "priority", -SOURCE_MAX_PRIORITY, SOURCE_MAX_PRIORITY, &priority, error) ||
+        !read_flag(file, "strict", &source->is_strict, error) ||
         !read_number(file, "max-age", 0, SOURCE_MAX_AGE, &max_age, error) ||
         !source_check_access(source, error))
         return false;
@@ -214,6 +215,8 @@ write_place(GKeyFile *file, const Source *source)
         g_key_file_set_string(file, GROUP, "enabled", "no");
     if (source->priority != SOURCE_PRIORITY)
         g_key_file_set_integer(file, GROUP, "priority", source->priority);
+    if (source->is_strict)
+        g_key_file_set_string(file, GROUP, "strict", "yes");
     if (source->max_age >= 0)
         g_key_file_set_integer(file, GROUP, "max-age", source->max_age);
     write_list(file, "mirrors", source->mirrors);

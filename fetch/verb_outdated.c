@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static gboolean option_json, option_dry_run, option_offline;
+static gboolean option_strict, option_json, option_dry_run, option_offline;
 
 static const GOptionEntry OUTDATED_OPTIONS[] = {
     {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline, "From the last indexes, without asking any server",
@@ -21,6 +21,8 @@ static const GOptionEntry UPGRADE_OPTIONS[] = {
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Say what would be downloaded, and do nothing",
      NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
+    {"strict", 0, 0, G_OPTION_ARG_NONE, &option_strict,
+     "Unpack nothing before the digest of its whole file is known to be right", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -175,6 +177,7 @@ run_upgrade(int argc, char **argv, GError **error)
     g_auto(Look) seen = {0};
     g_autoptr(Json) list = json_new_array();
 
+    fetch_set_strict(option_strict);
     if (!look(&seen, error) || !check_names(seen.recorded, argc, argv, error))
         return false;
     for (guint i = seen.found->len; i-- > 0;)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 static char *option_arch;
-static gboolean option_all, option_json, option_dry_run, option_downgrade, option_offline;
+static gboolean option_strict, option_all, option_json, option_dry_run, option_downgrade, option_offline;
 
 static const GOptionEntry OPTIONS[] = {
     {"all", 0, 0, G_OPTION_ARG_NONE, &option_all, "Every image that the sources offer for the architecture",
@@ -21,6 +21,8 @@ static const GOptionEntry OPTIONS[] = {
     {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline,
      "Only what is in the cache, by the last verified index, without asking any server", NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
+    {"strict", 0, 0, G_OPTION_ARG_NONE, &option_strict,
+     "Unpack nothing before the digest of its whole file is known to be right", NULL},
     G_OPTION_ENTRY_NULL,
 };
 
@@ -185,6 +187,7 @@ run(int argc, char **argv, GError **error)
         return error_set_code(error, BASE_ERROR_USAGE, "either images or --all is expected");
     if (!check_names(argc, argv, error))
         return false;
+    fetch_set_strict(option_strict);
     source = common_source(argc, argv);
     catalogues =
         catalogue_open_all(source, option_offline ? CATALOGUE_OFFLINE : CATALOGUE_ASK, warnings, error);

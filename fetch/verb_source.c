@@ -15,7 +15,7 @@ static char **option_fingerprints, **option_roots, **option_mirrors;
 static int option_threshold;
 static char *option_key, *option_format, *option_proxy, *option_ca, *option_credential;
 static int option_priority = SOURCE_PRIORITY;
-static gboolean option_unsigned, option_json, option_dry_run;
+static gboolean option_unsigned, option_strict, option_json, option_dry_run;
 
 static const GOptionEntry ADD_OPTIONS[] = {
     {"fingerprint", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_fingerprints,
@@ -39,6 +39,8 @@ static const GOptionEntry ADD_OPTIONS[] = {
      "Certificate authorities to trust instead of the system's (PEM)", "FILE"},
     {"credential", 0, 0, G_OPTION_ARG_STRING, &option_credential,
      "File with USER:PASSWORD or 'bearer TOKEN', or @NAME of a systemd credential", "FILE"},
+    {"strict", 0, 0, G_OPTION_ARG_NONE, &option_strict,
+     "Unpack nothing before the digest of its whole file is known to be right", NULL},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Fetch and verify the index, and store nothing",
      NULL},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
@@ -165,6 +167,7 @@ source_json(const Source *source)
     json_set_flag(json, "enabled", source->is_enabled);
     json_set_number(json, "priority", source->priority);
     json_set_flag(json, "unsigned", source->is_unsigned);
+    json_set_flag(json, "strict", source->is_strict);
     json_set(json, "fingerprints", list_json(source->pins));
     json_set(json, "roots", list_json(source->roots));
     json_set_number(json, "threshold", source->threshold);
@@ -237,6 +240,7 @@ new_source(const char *name, const char *url, GError **error)
         return NULL;
     }
     source->priority = option_priority;
+    source->is_strict = option_strict;
     source->uri = source_normal_uri(url, source->format, error);
     if (source->uri == NULL)
         return NULL;

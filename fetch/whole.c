@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The published file as a whole, for those who publish no manifest: one resumed download, the digest of all of it, and only
- * then the decoder.
+ * The published file as a whole, for those who publish no manifest: by ranges (stream.c), or with one resumed download where that
+ * is not possible; its digest; and the image that it unpacks to. Only a confined process reads what is inside.
  */
-#include "fetch/job.h"
+#include "fetch/whole.h"
 
 #include "base/fd.h"
 #include "base/file.h"
-#include "base/pool.h"
 #include "fetch/access.h"
+#include "fetch/local_manifest.h"
 #include "net/net.h"
 
 #include <fcntl.h>
@@ -16,17 +16,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct {
-    const Job *job;
-    char *path; /* of the partial download */
-    int fd;
-} Whole;
-
 static void
 whole_clear(Whole *whole)
 {
     g_free(whole->path);
     fd_close(whole->fd);
+    g_free(whole->out_path);
+    fd_close(whole->out);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Whole, whole_clear)
 
@@ -96,6 +92,16 @@ has_digest(const Whole *whole, bool *out_is_right, GError **error)
     return true;
 }
 
+bool
+whole_wrong(const Whole *whole, GError **error)
+{
+    return error_set_code(
+        error, BASE_ERROR_UNTRUSTED,
+        "%s: its file '%s' does not have the checksum that the index states, so it was altered or "
+        "damaged on the way",
+        whole->job->entry->name, whole->job->entry->file);
+}
+
 /* Complete and with the digest of the index, or emptied: what is wrong once is not resumed. */
 static bool
 download_verified(const Whole *whole, GError **error)
@@ -113,30 +119,76 @@ download_verified(const Whole *whole, GError **error)
         if (!is_right && ftruncate(whole->fd, 0) < 0)
             return error_set_errno(error, "%s: cannot truncate", whole->path);
     }
-    if (is_right)
-        return true;
-    return error_set_code(
-        error, BASE_ERROR_UNTRUSTED,
-        "%s: its file '%s' does not have the checksum that the index states, so it was altered or "
-        "damaged on the way",
-        entry->name, entry->file);
+    return is_right || whole_wrong(whole, error);
+}
+
+/* ---- unpacking ---- */
+
+Unpack *
+whole_unpack_start(const Whole *whole, uint64_t size, GBytes *tail, GError **error)
+{
+    const IndexEntry *entry = whole->job->entry;
+    bool is_raw = g_strcmp0(entry->format, "raw") == 0;
+
+    return unpack_start(
+        &(UnpackJob){.name = entry->name,
+                     .path = whole->path,
+                     .size = size,
+                     .tail = tail,
+                     .out_fd = whole->out,
+                     .max_raw = is_raw && entry->size > 0 ? entry->size : job_max_unpacked(whole->job)},
+        error);
 }
 
 static bool
-unpack(const Whole *whole, int out, const char *out_path, GError **error)
+copy(const Whole *whole, Progress *progress, GError **error)
 {
-    const IndexEntry *entry = whole->job->entry;
-    g_autofree char *label = g_strdup_printf("unpack %s", entry->name);
-    g_autoptr(Progress) progress = progress_new(label, entry->size);
-    bool is_raw = g_strcmp0(entry->format, "raw") == 0;
     DiskCopyKind kind;
 
-    if (!disk_is_xz(whole->fd))
-        return disk_copy(whole->fd, whole->path, out, out_path, progress, &kind, error);
-    return disk_xz_decompress(whole->fd, whole->path, out, out_path,
-                              is_raw && entry->size > 0 ? entry->size : job_max_unpacked(whole->job),
-                              pool_default_threads(), progress, error);
+    return disk_copy(whole->fd, whole->path, whole->out, whole->out_path, progress, &kind, error);
 }
+
+/* A process that began before all was there, and died, may have met what is not in the file: it gets a second chance, once. */
+static UnpackEnd
+unpack_xz(const Whole *whole, uint64_t size, Unpack *early, Progress *progress, DiskManifest **out_manifest,
+          GError **error)
+{
+    g_autoptr(Unpack) unpack = early != NULL ? early : whole_unpack_start(whole, size, NULL, error);
+    UnpackEnd end = unpack != NULL ? unpack_wait(unpack, progress, out_manifest, error) : UNPACK_FAILED;
+
+    if (early == NULL || end != UNPACK_DIED)
+        return end;
+    g_clear_error(error);
+    g_clear_pointer(&unpack, unpack_free);
+    if (ftruncate(whole->out, 0) < 0) {
+        error_set_errno(error, "%s: cannot truncate", whole->out_path);
+        return UNPACK_FAILED;
+    }
+    return unpack_xz(whole, size, NULL, progress, out_manifest, error);
+}
+
+bool
+whole_unpack(const Whole *whole, Unpack *unpack, GError **error)
+{
+    g_autofree char *label = g_strdup_printf("unpack %s", whole->job->entry->name);
+    g_autoptr(Progress) progress = NULL;
+    g_autoptr(DiskManifest) manifest = NULL;
+    uint64_t size;
+
+    if (!fd_size(whole->fd, whole->path, &size, error)) {
+        unpack_free(unpack);
+        return false;
+    }
+    progress = progress_new(label, size);
+    if (unpack != NULL)
+        progress_skip(progress, unpack_used(unpack));
+    if (!disk_is_xz(whole->fd))
+        return copy(whole, progress, error);
+    return unpack_xz(whole, size, unpack, progress, &manifest, error) == UNPACK_DONE &&
+           (manifest == NULL || local_manifest_write(&whole->job->key, manifest, error));
+}
+
+/* ---- all of it ---- */
 
 /* The new, empty file @path, without what a dead pull left there. */
 static int
@@ -152,11 +204,28 @@ create(const char *path, GError **error)
     return fd;
 }
 
+/* One connection, which is all that a small file takes, and all that some servers give. */
+static bool
+fetch_in_one(const Whole *whole, GError **error)
+{
+    return download_verified(whole, error) && whole_unpack(whole, NULL, error);
+}
+
+static bool
+fetch(const Whole *whole, GError **error)
+{
+    JobResult result = whole->job->entry->compressed_size > NET_RANGES_REQUEST_BYTES
+                           ? stream_fetch(whole, error)
+                           : JOB_NOT_SO;
+
+    return result == JOB_NOT_SO ? fetch_in_one(whole, error) : result == JOB_DONE;
+}
+
 int
 whole_fetch(const Job *job, const char *path, GError **error)
 {
-    g_auto(Whole) whole = {.job = job, .path = cache_partial_path(&job->key), .fd = -1};
-    g_auto(Fd) out = -1;
+    g_auto(Whole) whole = {
+        .job = job, .path = cache_partial_path(&job->key), .fd = -1, .out_path = g_strdup(path), .out = -1};
     struct stat status;
 
     whole.fd = open(whole.path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -164,17 +233,11 @@ whole_fetch(const Job *job, const char *path, GError **error)
         error_set_errno(error, "%s: cannot open", whole.path);
         return -1;
     }
-    if (!download_verified(&whole, error)) {
-        if (fstat(whole.fd, &status) == 0 && status.st_size == 0)
-            unlink(whole.path);
-        return -1;
-    }
-    out = create(path, error);
-    if (out < 0)
-        return -1;
-    if (!unpack(&whole, out, path, error)) {
-        unlink(path);
-        return -1;
-    }
-    return fd_steal(&out);
+    whole.out = create(path, error);
+    if (whole.out >= 0 && fetch(&whole, error))
+        return fd_steal(&whole.out);
+    unlink(path);
+    if (fstat(whole.fd, &status) == 0 && status.st_size == 0)
+        unlink(whole.path);
+    return -1;
 }

@@ -260,7 +260,7 @@ class Server:
 
 
 def cache_files(home):
-    """Every file of the cache but the indexes."""
+    """Every file of the cache but the indexes, and but the manifests that were made here."""
     cache = Path(home) / "cache"
     return sorted(str(path.relative_to(cache)) for path in cache.rglob("*")
-                  if path.is_file() and path.relative_to(cache).parts[0] != "index")
+                  if path.is_file() and path.relative_to(cache).parts[0] != "index" and path.suffix != ".local-manifest")
