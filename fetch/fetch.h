@@ -11,6 +11,12 @@
 #include "disk/disk.h"
 #include "index/index.h"
 
+/** FetchCost: what a pull fetched of an image's blocks. */
+typedef struct {
+    uint64_t xz, zstd; /* bytes of each codec */
+    char *why;         /* (nullable) where there was a choice: what decided */
+} FetchCost;
+
 /** FetchImage: a verified image in the cache: read-only (0444), complete, ready to be a backing file. */
 typedef struct {
     char *path; /* absolute */
@@ -19,6 +25,7 @@ typedef struct {
     uint64_t virtual_size; /* bytes */
     char *source;          /* the source's name */
     IndexEntry *entry;     /* what the signed index says of it */
+    FetchCost cost;        /* all zero where nothing was fetched by blocks */
 } FetchImage;
 void fetch_image_free(FetchImage *image);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchImage, fetch_image_free)

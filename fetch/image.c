@@ -17,6 +17,7 @@ fetch_image_free(FetchImage *image)
     g_free(image->id);
     g_free(image->source);
     index_entry_free(image->entry);
+    g_free(image->cost.why);
     g_free(image);
 }
 
@@ -55,7 +56,7 @@ find_and_pull(const char *ref, const char *source, const char *arch, CatalogueMo
     if (catalogues == NULL)
         return NULL;
     entry = catalogue_find(catalogues, ref, arch, &catalogue, error);
-    return entry == NULL ? NULL : pull_entry(catalogue, entry, false, warnings, error);
+    return entry == NULL ? NULL : pull_entry(catalogue, entry, &(PullWish){0}, warnings, error);
 }
 
 FetchImage *

@@ -4,6 +4,8 @@
 
 #include "fetch/cache.h"
 #include "fetch/catalogue.h"
+#include "fetch/codec.h"
+#include "fetch/fetch.h"
 
 typedef struct {
     const Catalogue *catalogue;
@@ -11,7 +13,9 @@ typedef struct {
     CacheKey key;
     bool
         is_strict; /* without a manifest nothing is decoded before the whole file's digest is known to be right */
+    CodecWish codec;
     GPtrArray *warnings; /* (element-type utf8) */
+    FetchCost *cost;     /* (nullable) is added to */
 } Job;
 void job_clear(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
@@ -49,8 +53,16 @@ int whole_fetch(const Job *job, const char *path, GError **error);
 JobResult manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error);
 
 /**
+ * manifest_fetch_twin: (transfer full) (nullable) the same image as zstd, block by block as in @manifest; NULL where there is
+ * none that can be used: why is a warning of the job.
+ * @out_file: (transfer full) relative to the index
+ */
+DiskManifest *manifest_fetch_twin(const Job *job, const DiskManifest *manifest, char **out_file);
+
+/**
  * blocks_fetch: by @manifest into @target, which may have any part of the image already: only blocks that are not there
- * are fetched, each is compared with its digest before it is decoded, and holes are neither fetched nor written. What is
+ * are fetched, from the codec that brings them sooner where there are two, each is compared with its digest before it is decoded,
+ * and holes are neither fetched nor written. What is
  * there after a failure is kept for the next time. JOB_NOT_SO: no server answers range requests.
  */
 JobResult blocks_fetch(const Job *job, const DiskManifest *manifest, const DiskTarget *target,

@@ -110,7 +110,8 @@ fits(const Job *job, const DiskManifest *manifest)
     const IndexEntry *entry = job->entry;
     bool is_raw = g_strcmp0(entry->format, "raw") == 0;
 
-    return manifest->raw_size > 0 && manifest->raw_size <= job_max_unpacked(job) &&
+    return manifest->codec == DISK_XZ && manifest->raw_size > 0 &&
+           manifest->raw_size <= job_max_unpacked(job) &&
            (entry->compressed_size == 0 || manifest->packed_size == entry->compressed_size) &&
            (!is_raw || entry->size == 0 || manifest->raw_size == entry->size);
 }
@@ -170,4 +171,39 @@ manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error)
     }
     *out_manifest = parse(job, bytes);
     return *out_manifest != NULL ? JOB_DONE : JOB_NOT_SO;
+}
+
+/* ---- the twin ---- */
+
+static DiskManifest *
+parse_twin(const Job *job, GBytes *bytes, const DiskManifest *manifest, GError **error)
+{
+    g_autofree char *name = g_strdup_printf("manifest of %s as zstd", job->entry->name);
+    g_autoptr(DiskManifest) twin =
+        disk_manifest_parse(g_bytes_get_data(bytes, NULL), g_bytes_get_size(bytes), name, error);
+
+    if (twin == NULL)
+        return NULL;
+    if (twin->codec != DISK_ZSTD || !disk_manifest_is_twin(manifest, twin)) {
+        error_set(error, "%s: it is of another image", name);
+        return NULL;
+    }
+    return g_steal_pointer(&twin);
+}
+
+DiskManifest *
+manifest_fetch_twin(const Job *job, const DiskManifest *manifest, char **out_file)
+{
+    const char *file = index_entry_extension(job->entry, INDEX_ZSTD);
+    const char *blob = index_entry_extension(job->entry, INDEX_ZSTD_MANIFEST);
+    const char *digest = file != NULL && blob != NULL && digest_of(file) != NULL ? digest_of(blob) : NULL;
+    g_autoptr(GError) problem = NULL;
+    g_autoptr(GBytes) bytes = digest != NULL ? download(job, blob, digest, &problem) : NULL;
+    DiskManifest *twin = bytes != NULL ? parse_twin(job, bytes, manifest, &problem) : NULL;
+
+    if (twin != NULL)
+        *out_file = g_strdup(file);
+    else if (problem != NULL && !g_error_matches(problem, BASE_ERROR, BASE_ERROR_INTERRUPTED))
+        g_ptr_array_add(job->warnings, g_strdup_printf("%s; the image is fetched as xz", problem->message));
+    return twin;
 }

@@ -233,19 +233,22 @@ pull_check(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
 }
 
 FetchImage *
-pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade, GPtrArray *warnings,
+pull_entry(const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish, GPtrArray *warnings,
            GError **error)
 {
     const RecordOwner owner = owner_of(catalogue);
+    FetchCost cost = {0};
     g_auto(Job) job = {.catalogue = catalogue,
                        .entry = entry,
                        .is_strict = require_strict || catalogue->source->is_strict,
-                       .warnings = warnings};
+                       .codec = wish->codec,
+                       .warnings = warnings,
+                       .cost = &cost};
     g_auto(Turn) turn = {0};
     g_autoptr(FetchImage) image = NULL;
 
-    if (!pull_check(catalogue, entry, may_downgrade, error) || !cache_key_init(&job.key, entry, error) ||
-        !cache_prepare(error))
+    if (!pull_check(catalogue, entry, wish->may_downgrade, error) ||
+        !cache_key_init(&job.key, entry, error) || !cache_prepare(error))
         return NULL;
     image = pull_cached(catalogue->source->name, entry);
     if (image == NULL) {
@@ -263,8 +266,12 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
             image = pull_locked(&job, error);
         turn_end(&turn);
     }
+    if (image != NULL)
+        image->cost = cost;
+    else
+        g_free(cost.why);
     if (image == NULL || !record_write(&job.key, &owner, image->entry, error) ||
-        (may_downgrade && !record_forget_above(&owner, entry, error)))
+        (wish->may_downgrade && !record_forget_above(&owner, entry, error)))
         return NULL;
     seal_touch(image->id);
     return g_steal_pointer(&image);

@@ -3,7 +3,14 @@
 #pragma once
 
 #include "fetch/catalogue.h"
+#include "fetch/codec.h"
 #include "fetch/fetch.h"
+
+/** PullWish: what the user asked for beside the image. All zero: nothing. */
+typedef struct {
+    bool may_downgrade; /* to a lower revision than was pulled before */
+    CodecWish codec;    /* for an image that is published in two */
+} PullWish;
 
 /**
  * pull_check: whether @entry may be pulled at all: nothing may under a catalogue that is refused, and no lower
@@ -19,7 +26,7 @@ bool pull_check(const Catalogue *catalogue, const IndexEntry *entry, bool may_do
  * @warnings: (element-type utf8): servers that sent wrong bytes, and the like; also after a failure
  * Errors: BASE_ERROR_UNTRUSTED where pull_check() or the file is refused; as net_download(); _INTERRUPTED
  */
-FetchImage *pull_entry(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade,
+FetchImage *pull_entry(const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
                        GPtrArray *warnings, GError **error);
 
 /** pull_cached: (transfer full) (nullable) the image of @entry, if it is in the cache. */

@@ -77,6 +77,20 @@ print_here(const IndexEntry *entry, const FetchImage *cached)
     print_field("On disk", taken);
 }
 
+/* @packed: the size of the file that everybody can read */
+static char *
+with_twin(const IndexEntry *entry, const char *packed)
+{
+    const char *twin = index_entry_extension(entry, INDEX_ZSTD "_size");
+    g_autofree char *size = NULL;
+    uint64_t bytes;
+
+    if (packed == NULL || twin == NULL || !g_ascii_string_to_unsigned(twin, 10, 1, G_MAXINT64, &bytes, NULL))
+        return g_strdup(packed);
+    size = cli_format_size(bytes);
+    return g_strdup_printf("%s, or %s as zstd where the link is faster than xz", packed, size);
+}
+
 static void
 print_plain(const Catalogue *catalogue, const IndexEntry *entry, const FetchImage *cached)
 {
@@ -85,6 +99,7 @@ print_plain(const Catalogue *catalogue, const IndexEntry *entry, const FetchImag
     g_autofree char *size =
         entry->size == 0 ? g_strdup("unknown until it is pulled") : cli_format_size(entry->size);
     g_autofree char *packed = entry->compressed_size == 0 ? NULL : cli_format_size(entry->compressed_size);
+    g_autofree char *download = with_twin(entry, packed);
     g_autofree char *aliases = entry->aliases == NULL ? NULL : g_strjoinv(" ", entry->aliases);
     g_autofree char *signed_at = cli_format_time(opened->signed_at);
     g_autofree char *sig_expires = cli_format_time(opened->sig_expires);
@@ -97,7 +112,7 @@ print_plain(const Catalogue *catalogue, const IndexEntry *entry, const FetchImag
     print_field("Revision", revision);
     print_field("OS", entry->osinfo);
     print_field("Size", size);
-    print_field("Download", packed);
+    print_field("Download", download);
     print_field("Format", entry->format);
     print_field("File", entry->file);
     print_field("SHA-512", entry->sha512);

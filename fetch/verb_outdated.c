@@ -155,7 +155,8 @@ static bool
 upgrade(const Outdated *outdated, Json *list, GError **error)
 {
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(FetchImage) image = pull_entry(outdated->catalogue, outdated->entry, false, warnings, error);
+    g_autoptr(FetchImage) image =
+        pull_entry(outdated->catalogue, outdated->entry, &(PullWish){0}, warnings, error);
     Json *json;
 
     show_warnings(warnings, NULL);

@@ -7,8 +7,10 @@
 
 #include <stdio.h>
 
-static char *option_arch;
+static char *option_arch, *option_codec;
 static gboolean option_strict, option_all, option_json, option_dry_run, option_downgrade, option_offline;
+
+static PullWish wish;
 
 static const GOptionEntry OPTIONS[] = {
     {"all", 0, 0, G_OPTION_ARG_NONE, &option_all, "Every image that the sources offer for the architecture",
@@ -16,6 +18,9 @@ static const GOptionEntry OPTIONS[] = {
     {"allow-downgrade", 0, 0, G_OPTION_ARG_NONE, &option_downgrade,
      "Take an older revision of an image than was pulled before", NULL},
     {"arch", 0, 0, G_OPTION_ARG_STRING, &option_arch, "Architecture instead of this host's", "ARCH"},
+    {"codec", 0, 0, G_OPTION_ARG_STRING, &option_codec,
+     "auto (default: the one that is sooner there), xz or zstd, where an image is published in both",
+     "CODEC"},
     {"dry-run", 0, 0, G_OPTION_ARG_NONE, &option_dry_run, "Say what would be downloaded, and do nothing",
      NULL},
     {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline,
@@ -38,6 +43,11 @@ append_json(Json *list, const Wanted *wanted, const FetchImage *image)
 
     json_set_text(json, "path", image == NULL ? NULL : image->path);
     json_set_text(json, "image_format", image == NULL ? NULL : disk_format_name(image->format));
+    if (image != NULL) {
+        json_set_count(json, "fetched_xz", image->cost.xz);
+        json_set_count(json, "fetched_zstd", image->cost.zstd);
+        json_set_text(json, "codec_reason", image->cost.why);
+    }
     json_append(list, json);
 }
 
@@ -74,12 +84,20 @@ plan(const Wanted *wanted, Json *list, GError **error)
     return true;
 }
 
+static void
+note_codec(const FetchImage *image)
+{
+    g_autofree char *xz = cli_format_size(image->cost.xz), *zstd = cli_format_size(image->cost.zstd);
+
+    if (image->cost.why != NULL)
+        cli_note("%s: fetched %s as xz and %s as zstd: %s", image->entry->name, xz, zstd, image->cost.why);
+}
+
 static bool
 pull(const Wanted *wanted, Json *list, GError **error)
 {
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(FetchImage) image =
-        pull_entry(wanted->catalogue, wanted->entry, option_downgrade, warnings, error);
+    g_autoptr(FetchImage) image = pull_entry(wanted->catalogue, wanted->entry, &wish, warnings, error);
 
     show_warnings(warnings, NULL);
     if (image == NULL)
@@ -88,6 +106,8 @@ pull(const Wanted *wanted, Json *list, GError **error)
         append_json(list, wanted, image);
     else
         puts(image->path);
+    if (!option_json)
+        note_codec(image);
     return true;
 }
 
@@ -185,7 +205,9 @@ run(int argc, char **argv, GError **error)
 
     if (option_all != (argc == 0))
         return error_set_code(error, BASE_ERROR_USAGE, "either images or --all is expected");
-    if (!check_names(argc, argv, error))
+    wish.may_downgrade = option_downgrade;
+    if ((option_codec != NULL && !codec_wish_parse(option_codec, &wish.codec, error)) ||
+        !check_names(argc, argv, error))
         return false;
     fetch_set_strict(option_strict);
     source = common_source(argc, argv);

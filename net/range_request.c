@@ -159,6 +159,7 @@ on_body(char *data, size_t one, size_t count, void *context)
     for (size_t done = 0; done < size;)
         done += fill(request, data + done, size - done);
     request->at += size;
+    request->received += size;
     net_curl_count(request->limits, size);
     return size;
 }
