@@ -230,6 +230,18 @@ is_broken(const Reading *reading, const StoreText texts[N_TEXTS])
     return index == NULL;
 }
 
+/* is_published: whether a publisher or a push made this repository. A mirror of somebody else's may well lack one of the texts
+ * that are read here: others publish index.asc alone. */
+static bool
+is_published(Store *store)
+{
+    g_auto(StoreNotes) notes = {0};
+    g_autoptr(GError) problem = NULL;
+
+    return store_notes_read(store, &notes, &problem) ||
+           !g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND);
+}
+
 static bool
 read_current(Reading *reading, Catalogue *catalogue, GError **error)
 {
@@ -241,8 +253,8 @@ read_current(Reading *reading, Catalogue *catalogue, GError **error)
     texts_init(texts);
     if (!store_read_texts(reading->store, texts, N_TEXTS, CATALOGUE_MAX_BYTES, &version, error)) {
         texts_clear(texts);
-        catalogue->is_broken =
-            store_has_version(reading->store) && g_error_matches(*error, BASE_ERROR, BASE_ERROR_NOT_FOUND);
+        catalogue->is_broken = store_has_version(reading->store) && is_published(reading->store) &&
+                               g_error_matches(*error, BASE_ERROR, BASE_ERROR_NOT_FOUND);
         return false;
     }
     if (find_pins(reading, catalogue, version, texts[TEXT_KEYS].content, error))

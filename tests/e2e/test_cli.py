@@ -89,6 +89,13 @@ def test_wrong_usage_is_status_2_and_makes_nothing(depot, home, arguments):
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.parametrize("unit", sorted(p.name for p in ROOT.glob("examples/systemd/virt-depot-*.service")))
+def test_the_units_call_verbs_and_options_that_there_are(unit):
+    text = (ROOT / "examples/systemd" / unit).read_text()
+    command, = re.findall(r"^ExecStart=virt-depot (.*)$", text, re.M)
+    assert "Usage" in run(BIN / "virt-depot", *command.split(), "--help").stdout
+
+
 def test_version_is_printed_by_both_programs():
     assert re.fullmatch(r"virt-depot \d+\.\d+\.\d+\n", run(BIN / "virt-depot", "--version").stdout)
     assert re.fullmatch(r"repod \d+\.\d+\.\d+\n", run(BIN / "repod", "--version").stdout)

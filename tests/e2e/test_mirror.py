@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,7 @@ def test_stock_virt_builder_reads_a_mirror_that_repod_serves(mirror, repo, tmp_p
         run("virt-builder", "--cache-all-templates", env=env)
         cached = home / "v/virt-builder/alpha.x86_64.1"
         assert cached.read_bytes() == (repo.folder / "alpha.xz").read_bytes()
+        assert urllib.request.urlopen(f"{served.url}/readyz").status == 200  # it lacks nothing that it should have
     finally:
         served.stop()
 
@@ -353,7 +355,7 @@ def test_a_folder_that_is_something_else_is_left_alone(mirror, tmp_path):
     mirror.depot("repo", "init", tmp_path / "published")
     before = (tmp_path / "published/index").read_bytes()
     done = mirror.depot("mirror", "up", tmp_path / "published", status=1)
-    assert "no mirror" in done.stderr and (tmp_path / "published/index").read_bytes() == before
+    assert "no verbatim mirror" in done.stderr and (tmp_path / "published/index").read_bytes() == before
 
 
 def test_a_folder_mirrors_one_source_only(mirror, repo, server, keys, tmp_path):
