@@ -210,8 +210,8 @@ cli_read_secret(const char *path, GError **error)
 }
 
 /* A password that others can read is no secret any more: better found out now. */
-static bool
-check_private(const char *path, GError **error)
+bool
+cli_check_private(const char *path, GError **error)
 {
     struct stat status;
 
@@ -232,7 +232,7 @@ cli_read_credential(const char *path, const char *name, GError **error)
 
     g_assert((path == NULL) != (name == NULL));
     if (path != NULL)
-        return check_private(path, error) ? cli_read_secret(path, error) : NULL;
+        return cli_check_private(path, error) ? cli_read_secret(path, error) : NULL;
     if (folder == NULL) {
         error_set(error,
                   "credential '%s': CREDENTIALS_DIRECTORY is not set; systemd sets it for a service with "

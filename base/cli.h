@@ -61,6 +61,9 @@ void cli_print_table(const char *const *heading, GPtrArray *rows);
  * full) */
 char *cli_read_secret(const char *path, GError **error);
 
+/** cli_check_private: whether @path is a file of ours, or root's, that nobody else can read. */
+bool cli_check_private(const char *path, GError **error);
+
 /**
  * cli_read_credential: cli_read_secret() of a file that nobody but its owner can read, or of the systemd credential @name
  * in $CREDENTIALS_DIRECTORY. Exactly one of @path and @name is not NULL.

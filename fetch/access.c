@@ -34,6 +34,12 @@ access_init(const Source *source, NetAccess *out_access, NetLimits *out_limits, 
             return false;
         }
     }
+    if (source->client_key != NULL && !cli_check_private(source->client_key, error)) {
+        g_prefix_error(error, "source '%s': ", source->name);
+        return false;
+    }
+    access.cert_file = g_strdup(source->client_cert);
+    access.key_file = g_strdup(source->client_key);
     access.origin = g_strdup(source->uri);
     access.ca_file = g_strdup(source->ca);
     access.proxy = g_strcmp0(source->proxy, "no") == 0 ? g_strdup("") : g_strdup(source->proxy);

@@ -158,10 +158,7 @@ ask_once(Source *source, char *uri, const Texts *known, Answer *out_answer, bool
 
     if (!trust_refresh(source, uri, warnings, out_changed, error))
         return false;
-    at = *source; /* all borrowed */
-    at.uri = uri;
-    if (!net_url_is_same_origin(source->uri, uri)) /* a mirror is told no secret of the source */
-        at.credential = NULL;
+    at = source_at(source, uri);
     if (!fetch_best(&at, known, &answer.texts, &answer.opened, error) ||
         !judge(&at, &answer.opened, &answer.refusal, error))
         return false;

@@ -37,12 +37,25 @@ source_free(Source *source)
     g_strfreev(source->mirrors);
     g_free(source->proxy);
     g_free(source->ca);
+    g_free(source->client_cert);
+    g_free(source->client_key);
     g_free(source->credential);
     g_free(source->repo_id);
     g_strfreev(source->pins);
     g_strfreev(source->roots);
     g_clear_pointer(&source->keys, g_bytes_unref);
     g_free(source);
+}
+
+Source
+source_at(const Source *source, char *uri)
+{
+    Source at = *source;
+
+    at.uri = uri;
+    if (!net_url_is_same_origin(source->uri, uri))
+        at.credential = at.client_cert = at.client_key = NULL;
+    return at;
 }
 
 bool
@@ -137,6 +150,12 @@ source_check_access(const Source *source, GError **error)
         return false;
     if (source->ca != NULL && !g_path_is_absolute(source->ca))
         return error_set_code(error, BASE_ERROR_USAGE, "ca '%s': not an absolute path", source->ca);
+    if ((source->client_cert == NULL) != (source->client_key == NULL))
+        return error_set_code(error, BASE_ERROR_USAGE,
+                              "a client certificate and its key go together; one file may hold both");
+    if (source->client_cert != NULL &&
+        (!g_path_is_absolute(source->client_cert) || !g_path_is_absolute(source->client_key)))
+        return error_set_code(error, BASE_ERROR_USAGE, "client-cert and client-key must be absolute paths");
     if (credential != NULL && !g_path_is_absolute(credential) &&
         (*credential != '@' || !file_is_name(credential + 1)))
         return error_set_code(error, BASE_ERROR_USAGE,

@@ -34,6 +34,8 @@ typedef struct {
     char **mirrors;   /* further URIs of the same repository, like @uri, for when that fails or is behind */
     char *proxy;      /* (nullable) a URL, "no", or NULL for what the environment says */
     char *ca;         /* (nullable) absolute path of a PEM file: the only authorities for https */
+    char *client_cert,
+        *client_key; /* (nullable) absolute paths of PEM files: who this host is over TLS; both or none */
     /* (nullable) where it is, never itself: an absolute path, or "@NAME" of a systemd credential */
     char *credential;
     /* (nullable) as it was when the source was added: another repository by the same key is refused */
@@ -50,6 +52,9 @@ typedef struct {
 Source *source_new(const char *name, const char *uri);
 void source_free(Source *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Source, source_free)
+
+/** source_at: @source as it is at @uri, its own or a mirror; all borrowed. Another origin is told no secret of it. */
+Source source_at(const Source *source, char *uri);
 
 /** source_is_name: whether @name can name a source. */
 bool source_is_name(const char *name);

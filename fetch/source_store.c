@@ -113,6 +113,8 @@ read_place(GKeyFile *file, Source *source, GError **error)
     if (g_strcmp0(source->proxy, "system") == 0)
         g_clear_pointer(&source->proxy, g_free);
     source->ca = g_key_file_get_string(file, GROUP, "ca", NULL);
+    source->client_cert = g_key_file_get_string(file, GROUP, "client-cert", NULL);
+    source->client_key = g_key_file_get_string(file, GROUP, "client-key", NULL);
     source->credential = g_key_file_get_string(file, GROUP, "credential", NULL);
     if ((format != NULL && !source_format_parse(format, &source->format, error)) ||
         !read_number(file, "priority", -SOURCE_MAX_PRIORITY, SOURCE_MAX_PRIORITY, &priority, error) ||
@@ -207,7 +209,11 @@ write_place(GKeyFile *file, const Source *source)
 {
     const struct {
         const char *key, *value;
-    } TEXTS[] = {{"proxy", source->proxy}, {"ca", source->ca}, {"credential", source->credential}};
+    } TEXTS[] = {{"proxy", source->proxy},
+                 {"ca", source->ca},
+                 {"client-cert", source->client_cert},
+                 {"client-key", source->client_key},
+                 {"credential", source->credential}};
 
     if (source->format != SOURCE_NATIVE)
         g_key_file_set_string(file, GROUP, "format", source_format_name(source->format));

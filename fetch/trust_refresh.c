@@ -254,14 +254,11 @@ take_over(const Source *at, TrustState *state, News *news, bool *out_changed, bo
 bool
 trust_refresh(Source *source, char *uri, GPtrArray *warnings, bool *out_changed, GError **error)
 {
-    Source at = *source; /* all borrowed */
+    Source at = source_at(source, uri);
     g_auto(TrustState) state = {0};
     bool is_done = false, is_new = false;
 
     *out_changed = false;
-    at.uri = uri;
-    if (!net_url_is_same_origin(source->uri, uri)) /* a mirror is told no secret of the source */
-        at.credential = NULL;
     if (source->is_unsigned || source->is_fallback || source->format != SOURCE_NATIVE ||
         !g_str_has_suffix(uri, "/index.asc")) /* else only that one file is known to exist */
         return true;

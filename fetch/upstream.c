@@ -117,17 +117,11 @@ fetch_upstream_problems(const FetchUpstream *upstream)
     return upstream->catalogue->opened.problems;
 }
 
-/* at: the source as the server that answered has it, borrowing all. A mirror is told no secret of the source. */
+/* at: the source as the server that answered has it, borrowing all. */
 static Source
 at(const FetchUpstream *upstream)
 {
-    const Catalogue *catalogue = upstream->catalogue;
-    Source source = *catalogue->source;
-
-    if (!net_url_is_same_origin(source.uri, catalogue->uri))
-        source.credential = NULL;
-    source.uri = (char *)catalogue->uri;
-    return source;
+    return source_at(upstream->catalogue->source, (char *)upstream->catalogue->uri);
 }
 
 /* another: a version other than the one that was opened has appeared. */

@@ -13,7 +13,8 @@
 
 static char **option_fingerprints, **option_roots, **option_mirrors;
 static int option_threshold;
-static char *option_key, *option_format, *option_proxy, *option_ca, *option_credential;
+static char *option_key, *option_format, *option_proxy, *option_ca, *option_client_cert, *option_client_key,
+    *option_credential;
 static int option_priority = SOURCE_PRIORITY;
 static gboolean option_unsigned, option_strict, option_json, option_dry_run;
 
@@ -37,6 +38,10 @@ static const GOptionEntry ADD_OPTIONS[] = {
      "A proxy's URL, no, or system: what the environment says, the default", "PROXY"},
     {"ca", 0, 0, G_OPTION_ARG_FILENAME, &option_ca,
      "Certificate authorities to trust instead of the system's (PEM)", "FILE"},
+    {"client-cert", 0, 0, G_OPTION_ARG_FILENAME, &option_client_cert,
+     "Certificate by which the server knows this host (PEM)", "FILE"},
+    {"client-key", 0, 0, G_OPTION_ARG_FILENAME, &option_client_key,
+     "Its key (PEM), readable by its owner alone", "FILE"},
     {"credential", 0, 0, G_OPTION_ARG_STRING, &option_credential,
      "File with USER:PASSWORD or 'bearer TOKEN', or @NAME of a systemd credential", "FILE"},
     {"strict", 0, 0, G_OPTION_ARG_NONE, &option_strict,
@@ -175,6 +180,8 @@ source_json(const Source *source)
     json_set(json, "mirrors", list_json(source->mirrors));
     json_set_text(json, "proxy", source->proxy);
     json_set_text(json, "ca", source->ca);
+    json_set_text(json, "client_cert", source->client_cert);
+    json_set_text(json, "client_key", source->client_key);
     json_set_text(json, "credential", source->credential);
     json_set_number(json, "max_age", source_max_age(source));
     json_set_text(json, "from", source->is_fallback ? "virt-builder" : "virt-depot");
@@ -251,6 +258,9 @@ new_source(const char *name, const char *url, GError **error)
             return NULL;
     source->proxy = g_strcmp0(option_proxy, "system") == 0 ? NULL : g_strdup(option_proxy);
     source->ca = option_ca == NULL ? NULL : g_canonicalize_filename(option_ca, NULL);
+    source->client_cert =
+        option_client_cert == NULL ? NULL : g_canonicalize_filename(option_client_cert, NULL);
+    source->client_key = option_client_key == NULL ? NULL : g_canonicalize_filename(option_client_key, NULL);
     if (option_credential != NULL)
         source->credential = *option_credential == '@' ? g_strdup(option_credential)
                                                        : g_canonicalize_filename(option_credential, NULL);

@@ -188,7 +188,14 @@ net_curl_set_access(CURL *curl, const char *url, const NetAccess *access)
         curl_easy_setopt(curl, CURLOPT_CAINFO, access->ca_file);
         curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
     }
-    if (credential == NULL || access->origin == NULL || !net_url_is_same_origin(access->origin, url))
+    if (access->origin == NULL || !net_url_is_same_origin(access->origin, url))
+        return;
+    if (access->cert_file != NULL) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, access->cert_file);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, access->key_file);
+        curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L); /* set_get() comes before */
+    }
+    if (credential == NULL)
         return;
     if (g_ascii_strncasecmp(credential, "bearer ", 7) == 0) {
         curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);

@@ -38,6 +38,8 @@ net_access_clear(NetAccess *access)
 {
     g_clear_pointer(&access->proxy, g_free);
     g_clear_pointer(&access->ca_file, g_free);
+    g_clear_pointer(&access->cert_file, g_free);
+    g_clear_pointer(&access->key_file, g_free);
     g_clear_pointer(&access->credential, g_free);
     g_clear_pointer(&access->origin, g_free);
 }

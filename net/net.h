@@ -17,6 +17,9 @@ typedef struct {
     char *proxy; /* NULL: http_proxy and its like; "": none; else a URL that net_proxy_check() takes */
     char *
         ca_file; /* PEM: the only authorities that a server's certificate may come from; NULL: the system's */
+    /* PEM: who we are over TLS, for the origin alone; then no redirect is followed, as curl would show it there too. Both or
+     * none. */
+    char *cert_file, *key_file;
     char *credential; /* "USER:PASSWORD" or "bearer TOKEN"; NULL: ~/.netrc */
     char *
         origin; /* a URL: the credential goes to its scheme, host and port alone, and never after a redirect to

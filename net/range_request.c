@@ -215,8 +215,8 @@ range_request_start(RangeRequest *request, RangeMirror *mirror, unsigned number)
     set_range(request, number);
     set_headers(request);
     net_curl_set_common(request->curl, mirror->url, request->limits, request->message, request->headers);
-    net_curl_set_access(request->curl, mirror->url, request->limits->access);
     net_curl_set_get(request->curl, mirror->url);
+    net_curl_set_access(request->curl, mirror->url, request->limits->access);
     curl_easy_setopt(request->curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(request->curl, CURLOPT_WRITEDATA, request);
     curl_easy_setopt(request->curl, CURLOPT_HEADERFUNCTION, on_header);
