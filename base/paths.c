@@ -5,6 +5,8 @@
 #include <glib.h>
 #include <unistd.h>
 
+#define SYSTEM_CACHE "/var/lib/libvirt/images/virt-depot"
+
 /* @leaf below VIRT_DEPOT_HOME, else @system for root, else "virt-depot" and @user below @xdg. */
 static char *
 locate(const char *leaf, const char *system, const char *xdg, const char *user)
@@ -42,7 +44,21 @@ path_keys(void)
 char *
 path_cache(void)
 {
-    return locate("cache", "/var/lib/libvirt/images/virt-depot", g_get_user_cache_dir(), NULL);
+    const char *cache = g_getenv("VIRT_DEPOT_CACHE");
+
+    if (cache != NULL && cache[0] != '\0')
+        return g_canonicalize_filename(cache, NULL);
+    return locate("cache", SYSTEM_CACHE, g_get_user_cache_dir(), NULL);
+}
+
+char *
+path_shared_cache(void)
+{
+    const char *shared = g_getenv("VIRT_DEPOT_SHARED_CACHE"), *home = g_getenv("VIRT_DEPOT_HOME");
+
+    if (shared != NULL)
+        return shared[0] == '\0' ? NULL : g_canonicalize_filename(shared, NULL);
+    return geteuid() == 0 || (home != NULL && home[0] != '\0') ? NULL : g_strdup(SYSTEM_CACHE);
 }
 
 char *

@@ -224,6 +224,22 @@ decide_disks(Deployment *d)
     }
 }
 
+/* Whose cache it is cannot see this user's clones, and may remove their base. */
+static bool
+decide_shared(Deployment *d, const char **out_reason, GError **error)
+{
+    if (d->request->mode == DEPLOY_LINKED)
+        return error_set(
+            error,
+            "%s: is in the cache of this host, whose owner would not know of a linked clone; use "
+            "--full, or set VIRT_DEPOT_SHARED_CACHE to nothing and pull it into a cache of your own",
+            d->image->path);
+    d->result.mode = DEPLOY_FULL;
+    *out_reason =
+        d->request->mode == DEPLOY_FULL ? NULL : "full copies: the image is in the cache of this host";
+    return true;
+}
+
 bool
 deploy_prepare_image(Deployment *d, GError **error)
 {
@@ -241,6 +257,8 @@ deploy_prepare_image(Deployment *d, GError **error)
     cache = g_path_get_dirname(d->image->path);
     d->result.mode =
         deploy_plan_mode(d->request->mode, d->base.format, disk_can_reflink(cache, d->disk_dir), &reason);
+    if (d->image->is_shared && !decide_shared(d, &reason, error))
+        return false;
     if (reason != NULL)
         deploy_report(d, false, "%s", reason);
     d->result.base = g_strdup(d->image->path);

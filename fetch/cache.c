@@ -118,17 +118,54 @@ cache_index_folder(const char *source)
     return cache_path("index", "", source, "");
 }
 
+bool
+cache_is_own(const char *path)
+{
+    g_autofree char *images = cache_images_folder(), *folder = g_path_get_dirname(path);
+
+    return strcmp(images, folder) == 0;
+}
+
+/* Whoever may write could exchange what was verified. */
+static bool
+is_trusted(const struct stat *status)
+{
+    return (status->st_uid == 0 || status->st_uid == geteuid()) && (status->st_mode & 022) == 0;
+}
+
+/* find_shared: (transfer full) (nullable) the file @leaf in the shared cache. */
+static char *
+find_shared(const char *leaf)
+{
+    g_autofree char *shared = path_shared_cache();
+    g_autofree char *folder = shared == NULL ? NULL : g_build_filename(shared, "images", NULL);
+    g_autofree char *path = shared == NULL ? NULL : g_build_filename(folder, leaf, NULL);
+    struct stat status;
+
+    if (shared == NULL || lstat(folder, &status) < 0 || !S_ISDIR(status.st_mode) || !is_trusted(&status) ||
+        lstat(path, &status) < 0 || !S_ISREG(status.st_mode) || !is_trusted(&status))
+        return NULL;
+    return g_steal_pointer(&path);
+}
+
 char *
 cache_find(const CacheKey *key, DiskFormat *out_format)
 {
     static const DiskFormat FORMATS[] = {DISK_RAW, DISK_QCOW2};
 
-    for (size_t i = 0; i < G_N_ELEMENTS(FORMATS); i++) {
-        g_autofree char *path = cache_image_path(key, FORMATS[i]);
+    for (size_t i = 0; i < 2 * G_N_ELEMENTS(FORMATS); i++) {
+        const DiskFormat format = FORMATS[i % G_N_ELEMENTS(FORMATS)];
+        g_autofree char *path = cache_image_path(key, format), *leaf = g_path_get_basename(path);
         struct stat status;
 
-        if (lstat(path, &status) == 0 && S_ISREG(status.st_mode)) {
-            *out_format = FORMATS[i];
+        if (i >= G_N_ELEMENTS(FORMATS)) {
+            g_free(path);
+            path = find_shared(leaf);
+        } else if (lstat(path, &status) < 0 || !S_ISREG(status.st_mode)) {
+            g_clear_pointer(&path, g_free);
+        }
+        if (path != NULL) {
+            *out_format = format;
             return g_steal_pointer(&path);
         }
     }

@@ -26,7 +26,10 @@ bool cache_key_init(CacheKey *key, const IndexEntry *entry, GError **error);
 /** cache_prepare: make the folders; images/ so that qemu under another user can open files in it. */
 bool cache_prepare(GError **error);
 
-/** cache_find: (transfer full) (nullable) the path of the complete image. */
+/**
+ * cache_find: (transfer full) (nullable) the path of the complete image: in our own cache, else in the shared one of this
+ * host, where its file and folder are root's or ours and nobody else may write.
+ */
 char *cache_find(const CacheKey *key, DiskFormat *out_format);
 
 /* Each returns (transfer full) a path. */
@@ -38,6 +41,9 @@ char *cache_delta_path(const CacheKey *key);
 char *cache_manifest_path(const CacheKey *key);       /* readable, and compared with its digest at each use */
 char *cache_local_manifest_path(const CacheKey *key); /* one that nobody signed: local_manifest.h */
 char *cache_lock_path(const CacheKey *key);
+/** cache_is_own: whether the image @path is in our own cache, so that we may heal and remove it. */
+bool cache_is_own(const char *path);
+
 char *cache_images_folder(void);
 char *cache_index_folder(const char *source); /* @source: checked with source_is_name() */
 

@@ -19,8 +19,9 @@ typedef struct {
 
 /** FetchImage: a verified image in the cache: read-only (0444), complete, ready to be a backing file. */
 typedef struct {
-    char *path; /* absolute */
-    char *id;   /* of its content, in the cache */
+    char *path;     /* absolute */
+    char *id;       /* of its content, in the cache */
+    bool is_shared; /* in the cache of this host, whose owner does not see who uses it: not to be a base */
     DiskFormat format;
     uint64_t virtual_size; /* bytes */
     char *source;          /* the source's name */

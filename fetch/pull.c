@@ -33,6 +33,7 @@ new_image(const char *source, const IndexEntry *entry, const char *id, const cha
 
     image->path = g_strdup(path);
     image->id = g_strdup(id);
+    image->is_shared = !cache_is_own(path);
     image->format = facts->format;
     image->virtual_size = facts->size;
     image->source = g_strdup(source);
@@ -173,7 +174,7 @@ heal_cached(const Job *job, GError **error)
     g_autofree char *path = cache_find(&job->key, &format);
     g_auto(Heal) heal = {0};
 
-    if (path == NULL || !heal_image(job, path, true, &heal, error))
+    if (path == NULL || !cache_is_own(path) || !heal_image(job, path, true, &heal, error))
         return false;
     if (heal.state == HEAL_HEALED)
         g_ptr_array_add(

@@ -551,3 +551,37 @@ def test_the_second_pull_shows_the_progress_of_the_first(host, end):
             process.communicate()
         terminal.close()
     assert not list((host.cache / "partial").iterdir()) or end == "killed"
+
+
+# ---- a cache for a whole host ----
+
+
+def test_a_user_reads_the_cache_of_the_host_if_it_can_be_trusted(host):
+    """Root pulls; somebody else has nothing to fetch, and neither writes there nor believes what others may write."""
+    path, shared = host.pull("one"), host.home / "cache"
+    theirs = host.home / "theirs"
+    theirs.mkdir()
+    theirs.chmod(0o777)
+    before = sorted((p, p.stat().st_mtime_ns) for p in shared.rglob("*"))
+
+    def depot(*words, **env):
+        env = host.environment(**{"HOME": str(theirs), "VIRT_DEPOT_HOME": str(theirs), "VIRT_DEPOT_SHARED_CACHE": str(shared), **env})
+        return run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BIN / "virt-depot", *words, env=env, check=False)
+
+    assert depot("source", "add", "src", host.server.url, "--fingerprint", fingerprint_of(host.repository / "repo")).returncode == 0
+    host.server.log.clear()
+    done = depot("pull", "one")
+    assert done.stdout.strip() == str(path), done.stderr
+    assert file_requests(host) == [] and sorted((p, p.stat().st_mtime_ns) for p in shared.rglob("*")) == before
+    assert depot("pull", "two").stdout.startswith(str(theirs))
+    assert depot("pull", "one", VIRT_DEPOT_CACHE=str(theirs / "other"), VIRT_DEPOT_SHARED_CACHE="").stdout.startswith(str(theirs / "other/images"))
+    assert "src/one" not in depot("cache", "list").stdout  # not ours to remove
+    for spoil, mend in ((lambda: (shared / "images").chmod(0o777), lambda: (shared / "images").chmod(0o755)),
+                        (lambda: path.chmod(0o464), lambda: path.chmod(0o444)),
+                        (lambda: os.chown(path, 12345, 0), lambda: os.chown(path, 0, 0))):
+        spoil()
+        own = Path(depot("pull", "one").stdout.strip())
+        assert own.is_relative_to(theirs) and own.read_bytes() == host.content("one")
+        own.unlink()
+        mend()
+        assert depot("pull", "one").stdout.strip() == str(path)
