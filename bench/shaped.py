@@ -42,10 +42,11 @@ def shape(rate):
 
 
 @contextlib.contextmanager
-def serving(repository, top):
-    """The port is always the same, as the namespace is ours: hosts find the next repository where they found the one before."""
+def serving(repository, top, more=""):
+    """The port is always the same, as the namespace is ours: hosts find the next repository where they found the one before.
+    @more: sections of repod.conf for other repositories."""
     limits = top / "repod.conf"
-    limits.write_text(f"[server]\nclient-requests=0\n[repository all]\ndir={repository}\n")
+    limits.write_text(f"[server]\nclient-requests=0\n[repository all]\ndir={repository}\n{more}")
     server = subprocess.Popen(["ip", "netns", "exec", NAME, BIN / "repod", "--listen", f"{THERE}:8080",
                                "--config", limits], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
