@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What this host has already of an image that it is about to fetch: blocks that are equal in any other cached image, or a
- * delta from an earlier revision; whichever leaves the fewest bytes to fetch. Nothing here has to be right: whatever is put
+ * What this host has already of an image that it is about to fetch: blocks that are equal in any other cached image, or
+ * deltas from an earlier revision, one or a chain; whichever leaves the fewest bytes to fetch. Nothing here has to be right: whatever is put
  * into the file is compared with the manifest afterwards, and what is wrong is fetched.
  */
 #include "fetch/reuse.h"
@@ -13,6 +13,7 @@
 #include "base/pool.h"
 #include "fetch/access.h"
 #include "fetch/local_manifest.h"
+#include "fetch/ways.h"
 #include "net/net.h"
 
 #include <fcntl.h>
@@ -152,34 +153,41 @@ copy_equal(const DiskManifest *manifest, const GPtrArray *equals, int fd, const 
     return true;
 }
 
-/* ---- a delta ---- */
+/* ---- deltas ---- */
+
+void
+reuse_way_clear(ReuseWay *way)
+{
+    g_clear_pointer(&way->deltas, g_array_unref);
+    g_clear_pointer(&way->base, g_free);
+}
+
+static char *
+find_cached(const IndexEntry *entry, const char *sha512)
+{
+    IndexEntry wanted = {.name = entry->name, .sha512 = (char *)sha512};
+    g_auto(CacheKey) key = {0};
+    DiskFormat format;
+
+    return cache_key_init(&key, &wanted, NULL) ? cache_find(&key, &format) : NULL;
+}
+
+static bool
+is_here(void *entry, const char *sha512)
+{
+    g_autofree char *path = find_cached(entry, sha512);
+
+    return path != NULL;
+}
 
 bool
-reuse_delta(const IndexEntry *entry, IndexDelta *out_delta, char **out_base)
+reuse_find_way(const IndexEntry *entry, ReuseWay *out_way)
 {
-    bool is_found = false;
-
-    *out_base = NULL;
-    for (guint i = 0; i < entry->extensions->len; i++) {
-        IndexEntry base = {.name = entry->name};
-        g_auto(CacheKey) key = {0};
-        IndexDelta delta;
-        DiskFormat format;
-        char *path;
-
-        if (!index_delta_parse(entry, g_ptr_array_index(entry->extensions, i), &delta) ||
-            (is_found && delta.size >= out_delta->size))
-            continue;
-        base.sha512 = (char *)delta.base_sha512;
-        path = cache_key_init(&key, &base, NULL) ? cache_find(&key, &format) : NULL;
-        if (path == NULL)
-            continue;
-        g_free(*out_base);
-        *out_base = path;
-        *out_delta = delta;
-        is_found = true;
-    }
-    return is_found;
+    out_way->deltas = ways_find(entry, is_here, (void *)entry, &out_way->size);
+    if (out_way->deltas == NULL)
+        return false;
+    out_way->base = find_cached(entry, g_array_index(out_way->deltas, IndexDelta, 0).base_sha512);
+    return out_way->base != NULL;
 }
 
 static bool
@@ -231,49 +239,91 @@ is_digest(const uint8_t bytes[DISK_SHA512_BYTES], const char *hex)
     return true;
 }
 
+/* Made @to_fd of @base_fd. */
 static bool
-apply(const Job *job, const DiskManifest *manifest, const IndexDelta *delta, int delta_fd,
-      const char *delta_path, const char *base, int fd, const char *path, GError **error)
+apply(const Job *job, const IndexDelta *delta, int delta_fd, int base_fd, const char *base, int to_fd,
+      const char *to, GError **error)
 {
     g_autofree char *label = g_strdup_printf("apply delta %s", job->entry->name);
-    g_autoptr(DiskDelta) parsed = disk_delta_read(delta_fd, delta_path, error);
+    g_autoptr(DiskDelta) parsed = disk_delta_read(delta_fd, delta->file, error);
     g_autoptr(Progress) progress = NULL;
-    g_auto(Fd) base_fd = -1;
 
     if (parsed == NULL)
         return false;
     if (!is_digest(parsed->base_sha512, delta->base_sha512) ||
-        !is_digest(parsed->image_sha512, job->key.digest) || parsed->raw_size != manifest->raw_size)
+        !is_digest(parsed->image_sha512, delta->to_sha512) || parsed->raw_size > job_max_unpacked(job))
         return error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: is for other images than the index states",
                               delta->file);
-    base_fd = open(base, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (base_fd < 0)
-        return error_set_errno(error, "%s: cannot open", base);
     progress = progress_new(label, parsed->raw_size);
-    return disk_delta_apply(parsed, delta_fd, delta_path, base_fd, base, fd, path, pool_default_threads(),
+    return disk_delta_apply(parsed, delta_fd, delta->file, base_fd, base, to_fd, to, pool_default_threads(),
                             progress, error);
 }
 
-/* The downloaded delta stays until it is applied, so that nothing is fetched twice; what is wrong with it goes. */
+/* A file without a name: what a killed run leaves of it is gone. */
+static int
+open_nameless(const Job *job, GError **error)
+{
+    g_autofree char *path = cache_temp_path(&job->key);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0)
+        error_set_errno(error, "%s: cannot open", path);
+    else
+        unlink(path);
+    return fd;
+}
+
+/* A downloaded delta to the image itself stays until it is applied, so that nothing is fetched twice; what is wrong with it
+ * goes. */
 static bool
-use_delta(const Job *job, const DiskManifest *manifest, const IndexDelta *delta, const char *base, int fd,
-          const char *path, GError **error)
+use_last(const Job *job, const IndexDelta *delta, int base_fd, const char *base, int fd, const char *path,
+         GError **error)
 {
     g_autofree char *delta_path = cache_delta_path(&job->key);
     g_auto(Fd) delta_fd = open(delta_path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    g_autoptr(GError) local = NULL;
+    bool is_used;
 
     if (delta_fd < 0)
         return error_set_errno(error, "%s: cannot open", delta_path);
-    if (download(job, delta, delta_fd, delta_path, &local) && is_right(delta, delta_fd, delta_path, &local) &&
-        apply(job, manifest, delta, delta_fd, delta_path, base, fd, path, &local)) {
+    is_used = download(job, delta, delta_fd, delta_path, error) &&
+              is_right(delta, delta_fd, delta_path, error) &&
+              apply(job, delta, delta_fd, base_fd, base, fd, path, error);
+    if (is_used || interrupt_check(NULL))
         unlink(delta_path);
-        return true;
+    return is_used;
+}
+
+/* Nobody can tell whether an image on the way is right; the last one is compared with its manifest. Returns: it, or -1 */
+static int
+use_step(const Job *job, const IndexDelta *delta, int base_fd, const char *base, GError **error)
+{
+    g_auto(Fd) delta_fd = open_nameless(job, error);
+    g_auto(Fd) to = delta_fd >= 0 ? open_nameless(job, error) : -1;
+
+    if (to < 0 || !download(job, delta, delta_fd, delta->file, error) ||
+        !is_right(delta, delta_fd, delta->file, error) ||
+        !apply(job, delta, delta_fd, base_fd, base, to, "an image on the way", error))
+        return -1;
+    return fd_steal(&to);
+}
+
+static bool
+use_way(const Job *job, const ReuseWay *way, int fd, const char *path, GError **error)
+{
+    g_auto(Fd) base = open(way->base, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    guint last = way->deltas->len - 1;
+
+    if (base < 0)
+        return error_set_errno(error, "%s: cannot open", way->base);
+    for (guint i = 0; i < last; i++) {
+        int next = use_step(job, &g_array_index(way->deltas, IndexDelta, i), base, way->base, error);
+
+        if (next < 0)
+            return false;
+        fd_close(base);
+        base = next;
     }
-    if (interrupt_check(NULL))
-        unlink(delta_path);
-    g_propagate_error(error, g_steal_pointer(&local));
-    return false;
+    return use_last(job, &g_array_index(way->deltas, IndexDelta, last), base, way->base, fd, path, error);
 }
 
 /* ---- the choice ---- */
@@ -287,12 +337,12 @@ begin_anew(int fd, const char *path, GError **error)
 bool
 reuse_fill(const Job *job, const DiskManifest *manifest, int fd, const char *path, GError **error)
 {
-    g_autofree char *delta_path = cache_delta_path(&job->key), *base = NULL;
+    g_autofree char *delta_path = cache_delta_path(&job->key);
     g_autoptr(GPtrArray) equals = NULL;
     g_autoptr(GError) problem = NULL;
-    IndexDelta delta = {0};
+    g_auto(ReuseWay) way = {0};
     uint64_t left, size;
-    bool has_delta, is_delta_begun = access(delta_path, F_OK) == 0;
+    bool is_delta_begun = access(delta_path, F_OK) == 0;
 
     /* A pull that goes on has its blocks; only one that died over its delta begins anew with it. */
     if (!fd_size(fd, path, &size, error))
@@ -302,15 +352,16 @@ reuse_fill(const Job *job, const DiskManifest *manifest, int fd, const char *pat
     if (!begin_anew(fd, path, error))
         return false;
     equals = find_equal(job, manifest, &left);
-    has_delta = job->key.kind == DIGEST_SHA512 && reuse_delta(job->entry, &delta, &base) && delta.size < left;
-    if (has_delta) {
-        if (use_delta(job, manifest, &delta, base, fd, path, &problem))
+    if (job->key.kind == DIGEST_SHA512 && reuse_find_way(job->entry, &way) && way.size < left) {
+        if (use_way(job, &way, fd, path, &problem))
             return true;
         if (!interrupt_check(error) || !begin_anew(fd, path, error))
             return false;
-        g_ptr_array_add(job->warnings, g_strdup_printf("%s: the delta from revision %" G_GUINT64_FORMAT
-                                                       " cannot be used: %s",
-                                                       job->entry->name, delta.revision, problem->message));
+        g_ptr_array_add(job->warnings,
+                        g_strdup_printf("%s: the delta from revision %" G_GUINT64_FORMAT
+                                        " cannot be used: %s",
+                                        job->entry->name, g_array_index(way.deltas, IndexDelta, 0).revision,
+                                        problem->message));
         g_clear_error(&problem);
     }
     if (copy_equal(manifest, equals, fd, path, &problem))

@@ -55,11 +55,12 @@ on_disk(const FetchImage *cached)
 
 /* What a pull would take from this host. */
 static bool
-find_delta(const IndexEntry *entry, const FetchImage *cached, IndexDelta *out_delta)
+find_way(const IndexEntry *entry, const FetchImage *cached, ReuseWay *out_way, uint64_t *out_revision)
 {
-    g_autofree char *base = NULL;
-
-    return cached == NULL && reuse_delta(entry, out_delta, &base);
+    if (cached != NULL || !reuse_find_way(entry, out_way))
+        return false;
+    *out_revision = g_array_index(out_way->deltas, IndexDelta, 0).revision;
+    return true;
 }
 
 static void
@@ -67,11 +68,12 @@ print_here(const IndexEntry *entry, const FetchImage *cached)
 {
     uint64_t bytes = on_disk(cached);
     g_autofree char *taken = bytes == 0 ? NULL : cli_format_size(bytes), *size = NULL, *text = NULL;
-    IndexDelta delta;
+    g_auto(ReuseWay) way = {0};
+    uint64_t revision;
 
-    if (find_delta(entry, cached, &delta)) {
-        size = cli_format_size(delta.size);
-        text = g_strdup_printf("%s from revision %" G_GUINT64_FORMAT ", which is here", size, delta.revision);
+    if (find_way(entry, cached, &way, &revision)) {
+        size = cli_format_size(way.size);
+        text = g_strdup_printf("%s from revision %" G_GUINT64_FORMAT ", which is here", size, revision);
     }
     print_field("Delta", text);
     print_field("On disk", taken);
@@ -140,7 +142,9 @@ print_json(const Catalogue *catalogue, const IndexEntry *entry, const FetchImage
 {
     const DoorIndex *opened = &catalogue->opened;
     g_autoptr(Json) json = show_entry_json(catalogue->source, entry);
-    IndexDelta delta = {0};
+    g_auto(ReuseWay) way = {0};
+    uint64_t revision = 0;
+    bool has_way = find_way(entry, cached, &way, &revision);
 
     json_set_text(json, "fingerprint", opened->fingerprint);
     json_set_number(json, "signed_at", opened->signed_at);
@@ -150,8 +154,8 @@ print_json(const Catalogue *catalogue, const IndexEntry *entry, const FetchImage
     json_set_flag(json, "pullable", catalogue->refusal == NULL);
     json_set_text(json, "cached", cached == NULL ? NULL : cached->path);
     json_set_count(json, "on_disk", on_disk(cached));
-    json_set_count(json, "delta_size", find_delta(entry, cached, &delta) ? delta.size : 0);
-    json_set_count(json, "delta_from_revision", delta.revision);
+    json_set_count(json, "delta_size", has_way ? way.size : 0);
+    json_set_count(json, "delta_from_revision", revision);
     show_json(json);
 }
 

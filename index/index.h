@@ -26,6 +26,8 @@
 #define INDEX_ZSTD_MANIFEST "x_zstd_manifest"
 /* And a delta's: followed by the base's revision; with "_base" after it, the SHA-512 of the base's file, with "_size" bytes. */
 #define INDEX_DELTA "x_delta_"
+/* And one that an earlier revision had, to itself: with "_to" after it, the SHA-512 of that revision's file. */
+#define INDEX_STEP "x_step_"
 
 typedef struct {
     char *language; /* "" for the default */
@@ -150,6 +152,7 @@ const IndexEntry *index_lookup(const Index *index, const char *name, const char 
 typedef struct {
     uint64_t revision;       /* of the base */
     const char *base_sha512; /* of the base's file */
+    const char *to_sha512;   /* of the file of the image that it makes */
     const char *file;        /* beside the index */
     uint64_t size;           /* bytes */
 } IndexDelta;
@@ -157,8 +160,12 @@ typedef struct {
 /** index_delta_parse: the delta whose base the extension field @field of @entry names; false where it names none. */
 bool index_delta_parse(const IndexEntry *entry, const IndexField *field, IndexDelta *out_delta);
 
-/** index_delta_set: add or replace the fields of one delta. */
+/** index_delta_set: add or replace the fields of one delta to @entry's own image. */
 void index_delta_set(IndexEntry *entry, const IndexDelta *delta);
+
+/** index_step_parse, index_step_set: the same for a delta between two earlier revisions: a step on the way. */
+bool index_step_parse(const IndexEntry *entry, const IndexField *field, IndexDelta *out_delta);
+void index_step_set(IndexEntry *entry, const IndexDelta *delta);
 
 /** index_entry_extension: (nullable) an extension field's value (the one without a subkey). */
 const char *index_entry_extension(const IndexEntry *entry, const char *key);

@@ -331,6 +331,7 @@ finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
     const IndexEntry *old = arch != NULL ? publish_entry_lookup(index, item->name, arch) : NULL;
     g_auto(PublishBlob) packed = {0}, manifest = {0}, packages = {0}, twin = {0}, twin_manifest = {0};
     IndexDelta deltas[PUBLISH_MAX_DELTAS];
+    g_autoptr(GArray) steps = NULL;
     PublishFile file = published_file(item);
     IndexEntry *entry;
 
@@ -346,6 +347,8 @@ finish_item(PublishAdd *add, PublishItem *item, Index *index, GError **error)
     file.packages = packages.path != NULL ? &packages : NULL;
     file.deltas = deltas;
     file.n_deltas = item->deltas->len;
+    steps = publish_delta_steps(old, deltas, file.n_deltas);
+    file.steps = steps;
     entry = new_entry(add, item, index, &file, error);
     if (entry == NULL)
         return false;

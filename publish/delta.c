@@ -72,6 +72,54 @@ publish_delta_bases(const IndexEntry *old, unsigned max)
     return bases;
 }
 
+/* By revision, the newest first; the delta of the latest revision before an older one from the same base. */
+static int
+compare_steps(const void *a, const void *b)
+{
+    const IndexDelta *first = a, *second = b;
+
+    return (first->revision < second->revision) - (first->revision > second->revision);
+}
+
+static GArray *
+known_steps(const IndexEntry *old)
+{
+    GArray *known = g_array_new(FALSE, FALSE, sizeof(IndexDelta));
+
+    for (guint i = 0; i < old->extensions->len; i++) {
+        const IndexField *field = g_ptr_array_index(old->extensions, i);
+        IndexDelta delta;
+
+        if (index_delta_parse(old, field, &delta) || index_step_parse(old, field, &delta))
+            g_array_append_val(known, delta);
+    }
+    g_array_sort(known, compare_steps);
+    return known;
+}
+
+GArray *
+publish_delta_steps(const IndexEntry *old, const IndexDelta *deltas, unsigned n)
+{
+    g_autoptr(GHashTable) reached = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GArray) known = NULL;
+    GArray *steps = g_array_new(FALSE, FALSE, sizeof(IndexDelta));
+
+    if (old == NULL || old->sha512 == NULL)
+        return steps;
+    for (unsigned i = 0; i < n; i++)
+        g_hash_table_add(reached, (gpointer)deltas[i].base_sha512);
+    known = known_steps(old);
+    for (guint i = 0; i < known->len && steps->len < PUBLISH_MAX_STEPS; i++) {
+        const IndexDelta *step = &g_array_index(known, IndexDelta, i);
+
+        if (!g_hash_table_contains(reached, step->to_sha512) ||
+            !g_hash_table_add(reached, (gpointer)step->base_sha512))
+            continue;
+        g_array_append_val(steps, *step);
+    }
+    return steps;
+}
+
 /* ---- what is known of a base ---- */
 
 static char *

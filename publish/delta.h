@@ -8,6 +8,8 @@
 
 #define PUBLISH_DELTAS 3u /* revisions back, where nothing else is said */
 #define PUBLISH_MAX_DELTAS 16u
+#define PUBLISH_MAX_STEPS                                                                                    \
+    8u /* deltas that are kept of earlier revisions, for hosts that were away for longer */
 
 /** PublishBase: an earlier revision. */
 typedef struct {
@@ -22,6 +24,14 @@ void publish_base_free(PublishBase *base);
  * @old: (nullable)
  */
 GPtrArray *publish_delta_bases(const IndexEntry *old, unsigned max);
+
+/**
+ * publish_delta_steps: (transfer full) (element-type IndexDelta) the deltas of @old that lead, one or several together, to a base
+ * of the @n new @deltas, from revisions that have none of these: nothing is made for them, they only stay. Newest first, at
+ * most PUBLISH_MAX_STEPS. Borrows from @old. Pure.
+ * @old: (nullable)
+ */
+GArray *publish_delta_steps(const IndexEntry *old, const IndexDelta *deltas, unsigned n);
 
 /** PublishDelta: a delta from @base. */
 typedef struct {

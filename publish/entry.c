@@ -7,6 +7,7 @@
 #define REFERENCE_PREFIX "blobs/sha512/"
 #define SIZE_SUFFIX "_size"
 #define BASE_SUFFIX "_base"
+#define TO_SUFFIX "_to"
 
 static bool
 is_same_image(const IndexEntry *entry, const char *name, const char *arch)
@@ -115,14 +116,16 @@ drop_references(IndexEntry *entry)
 {
     for (guint i = entry->extensions->len; i-- > 0;) {
         const IndexField *field = g_ptr_array_index(entry->extensions, i);
-        g_autofree char *key = NULL, *base_key = NULL;
+        g_autofree char *key = NULL, *base_key = NULL, *to_key = NULL;
 
         if (field->subkey != NULL || !g_str_has_prefix(field->value, REFERENCE_PREFIX))
             continue;
         key = g_strdup(field->key);
         base_key = g_strconcat(key, BASE_SUFFIX, NULL);
         drop_reference(entry, key);
+        to_key = g_strconcat(key, TO_SUFFIX, NULL);
         index_entry_set_extension(entry, base_key, NULL);
+        index_entry_set_extension(entry, to_key, NULL);
         i = entry->extensions->len; /* fields are gone: start again */
     }
 }
@@ -174,6 +177,8 @@ describe_file(IndexEntry *entry, const PublishFile *file)
     set_reference(entry, PUBLISH_PACKAGES, file->packages);
     for (unsigned i = 0; i < file->n_deltas; i++)
         index_delta_set(entry, &file->deltas[i]);
+    for (guint i = 0; file->steps != NULL && i < file->steps->len; i++)
+        index_step_set(entry, &g_array_index(file->steps, IndexDelta, i));
     set_text(&entry->file, file->file, NULL);
     set_text(&entry->sha512, file->sha512, NULL);
     g_clear_pointer(&entry->sha256, g_free);

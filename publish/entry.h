@@ -49,6 +49,7 @@ typedef struct {
     const PublishBlob *packages; /* (nullable): none, or the one that the same content has already */
     const IndexDelta *deltas;
     unsigned n_deltas;
+    const GArray *steps; /* (nullable) (element-type IndexDelta) that lead to bases of @deltas */
 } PublishFile;
 
 /** publish_entry_arch: the architecture to publish under; borrowed. USAGE where neither source says. */

@@ -95,6 +95,39 @@ def test_a_new_revision_costs_its_delta(site):
     assert not [name for name in site.files() if name.endswith((".delta", ".blocks", ".part"))]
 
 
+def test_a_host_that_was_away_takes_a_chain_of_deltas(site):
+    """With deltas from one revision back only: 1 -> 2 -> 3 -> 4, of which the first two were made for earlier versions."""
+    site.pull()
+    told = []
+    for number in range(3):
+        site.change(number << 20, 100 << 10, 90 + number)
+        told.append(site.add("--deltas", "1"))
+    assert [[delta["from_revision"] for delta in one["deltas"]] for one in told] == [[1], [2], [3]]
+    fields, chain = told[2]["extensions"], [one["deltas"][0]["file"] for one in told]
+    assert [fields["x_step_1"], fields["x_step_2"], fields["x_delta_3"]] == chain and "x_step_3" not in fields
+    site.depot("repo", "prune", site.folder, "--keep", "1", "--older-than", "0")
+    site.depot("repo", "check", site.folder)
+    size = sum(one["deltas"][0]["size"] for one in told)
+    before = json.loads(site.depot("info", "image", "--refresh", "--json").stdout)
+    assert (before["delta_size"], before["delta_from_revision"]) == (size, 1)
+    site.sent()
+    site.check(site.pull()[0])
+    sent = site.sent()
+    assert sum(sent.get(file, 0) for file in chain) == size and told[2]["file"] not in sent
+    assert not [name for name in site.files() if name.endswith((".delta", ".blocks", ".part")) or name.startswith(".tmp-")]
+
+
+def test_a_chain_with_a_damaged_step_is_done_without(site):
+    site.pull()
+    for number in range(2):
+        site.change(number << 20, 100 << 10, 90 + number)
+        told = site.add("--deltas", "1")
+    spoil(site.folder / told["extensions"]["x_step_1"], 5000)
+    pulled, done = site.pull()
+    site.check(pulled)
+    assert "the delta from revision 1 cannot be used" in done.stderr and told["file"] in site.sent()
+
+
 def test_an_older_revision_takes_its_own_delta_and_the_oldest_none(site):
     site.pull()
     for number in range(3):
