@@ -61,6 +61,13 @@ bool disk_probe(int fd, const char *name, DiskInfo *out_info, GError **error);
 typedef enum { DISK_XZ, DISK_ZSTD } DiskCodec;
 const char *disk_codec_name(DiskCodec codec); /* "xz", "zstd" */
 
+/**
+ * disk_convert: the image @in_fd into the empty file @out_fd as a sparse raw image. qemu-img is told the format, gets the two
+ * open files and no name, opens no backing file, and runs under limits; Ctrl-C ends it, and so does our own end.
+ * @format: qemu's name of it, as disk_probe() or disk_probe_foreign() found
+ */
+bool disk_convert(int in_fd, const char *name, const char *format, int out_fd, GError **error);
+
 /* ---- the manifest: what lies where in a published file ---- */
 
 #define DISK_MANIFEST_VERSION 1u
@@ -144,6 +151,8 @@ bool disk_manifest_is_twin(const DiskManifest *first, const DiskManifest *second
 typedef struct DiskLayout DiskLayout;
 /** disk_layout_of_manifest: by the hole map. Errors: larger than DISK_LAYOUT_MAX_SIZE */
 DiskLayout *disk_layout_of_manifest(const DiskManifest *manifest, const char *name, GError **error);
+/** disk_layout_of_file: by where an open raw image has holes. */
+DiskLayout *disk_layout_of_file(int fd, const char *name, GError **error);
 void disk_layout_free(DiskLayout *layout);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskLayout, disk_layout_free)
 uint64_t disk_layout_file_size(const DiskLayout *layout); /* bytes, holes included */
@@ -169,6 +178,20 @@ bool disk_target_begin_anew(const DiskTarget *target, uint64_t raw_size, GError 
 
 /** disk_target_start_sync: what was written of the image from @at to @end goes to the disk, in the background. */
 void disk_target_start_sync(const DiskTarget *target, uint64_t at, uint64_t end);
+
+/**
+ * disk_target_fill: the raw image @in_fd, of @raw_size bytes, into the target, whose file must be all holes. Its layout, if
+ * there is one, has places for all that the image has.
+ */
+bool disk_target_fill(const DiskTarget *target, int in_fd, const char *in_name, uint64_t raw_size,
+                      Progress *progress, GError **error);
+
+/**
+ * disk_target_stream: the raw image @in_fd, from its first byte to its last, to the pipe or file @out_fd; with @layout as a
+ * qcow2 file. Ctrl-C ends a write that nobody reads.
+ */
+bool disk_target_stream(int in_fd, const char *in_name, const DiskLayout *layout, int out_fd,
+                        const char *out_name, Progress *progress, GError **error);
 
 /**
  * disk_target_finish: everything is there: onto the disk with it. A qcow2 file gets its tables, and its header after they are

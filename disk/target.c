@@ -114,6 +114,22 @@ disk_target_zero(const DiskTarget *target, uint64_t at, uint64_t end, GError **e
 
 /* ---- the whole ---- */
 
+DiskLayout *
+disk_layout_of_file(int fd, const char *name, GError **error)
+{
+    DiskLayout *layout = NULL;
+    uint64_t size, at = 0, start;
+
+    if (fd_size(fd, name, &size, error))
+        layout = disk_layout_new(size, name, error);
+    if (layout == NULL)
+        return NULL;
+    while (disk_sparse_next_data(fd, at, size, &start, &at))
+        disk_layout_add(layout, start, at);
+    disk_layout_close(layout);
+    return layout;
+}
+
 static bool
 set_size(const DiskTarget *target, uint64_t raw_size, GError **error)
 {
@@ -151,6 +167,54 @@ disk_target_start_sync(const DiskTarget *target, uint64_t at, uint64_t end)
 
     for (; next_place(target, at, end, &start, &stop, &place); at = stop)
         sync_file_range(target->fd, (off_t)place, (off_t)(stop - start), SYNC_FILE_RANGE_WRITE);
+}
+
+/* What the layout has no place for is zero in the image, as whoever made the layout saw it. */
+static bool
+fill_range(const DiskTarget *target, int in_fd, const char *in_name, uint64_t at, uint64_t end,
+           Progress *progress, GError **error)
+{
+    uint64_t start, stop, place;
+
+    for (; next_place(target, at, end, &start, &stop, &place); at = stop)
+        if (!disk_copy_range(in_fd, in_name, start, target->fd, target->name, place, stop - start, progress,
+                             error))
+            return false;
+    return true;
+}
+
+static bool
+fill_device(const DiskTarget *target, int in_fd, const char *in_name, uint64_t at, uint64_t end,
+            Progress *progress, GError **error)
+{
+    g_autofree uint8_t *data = g_malloc(COPY_PIECE_BYTES);
+
+    for (; at < end; at += MIN(end - at, COPY_PIECE_BYTES)) {
+        size_t n = MIN(end - at, COPY_PIECE_BYTES);
+
+        if (!interrupt_check(error) || !fd_pread_exact(in_fd, data, n, at, in_name, error) ||
+            !fd_pwrite_all(target->fd, data, n, at, target->name, error))
+            return false;
+        disk_target_start_sync(target, at, at + n);
+        progress_add(progress, n);
+    }
+    return true;
+}
+
+bool
+disk_target_fill(const DiskTarget *target, int in_fd, const char *in_name, uint64_t raw_size,
+                 Progress *progress, GError **error)
+{
+    uint64_t at = 0, start, stop;
+
+    for (; disk_sparse_next_data(in_fd, at, raw_size, &start, &stop); at = stop) {
+        if (target->is_device && !disk_target_zero(target, at, start, error))
+            return false;
+        if (!(target->is_device ? fill_device : fill_range)(target, in_fd, in_name, start, stop, progress,
+                                                            error))
+            return false;
+    }
+    return !target->is_device || disk_target_zero(target, at, raw_size, error);
 }
 
 static bool

@@ -403,7 +403,7 @@ fetch_missing(Blocks *blocks, GError **error)
     NetLimits limits;
     bool is_ok;
 
-    if (!job_check_space(blocks->job, blocks->missing_data, error) ||
+    if ((!blocks->target->is_device && !job_check_space(blocks->job, blocks->missing_data, error)) ||
         !access_init(blocks->job->catalogue->source, &access, &limits, error))
         return JOB_FAILED;
     if (blocks->job->codec != CODEC_XZ)

@@ -47,7 +47,8 @@ job_max_unpacked(const Job *job)
 bool
 job_check_space(const Job *job, uint64_t needed, GError **error)
 {
-    g_autofree char *folder = cache_images_folder(), *needs = NULL, *has = NULL;
+    g_autofree char *images = cache_images_folder(), *needs = NULL, *has = NULL;
+    const char *folder = job->folder != NULL ? job->folder : images;
     struct statvfs fs;
     uint64_t available;
 

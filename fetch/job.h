@@ -16,6 +16,7 @@ typedef struct {
     CodecWish codec;
     GPtrArray *warnings; /* (element-type utf8) */
     FetchCost *cost;     /* (nullable) is added to */
+    const char *folder;  /* (nullable) where the image is written; NULL: the cache */
 } Job;
 void job_clear(Job *job);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Job, job_clear)
@@ -28,7 +29,7 @@ char **job_urls(const Job *job, const char *file);
  * what comes out of it. */
 uint64_t job_max_unpacked(const Job *job);
 
-/** job_check_space: BASE_ERROR_FAILED unless @needed bytes are free where images are kept. */
+/** job_check_space: BASE_ERROR_FAILED unless @needed bytes are free where the image is written. */
 bool job_check_space(const Job *job, uint64_t needed, GError **error);
 
 typedef enum {

@@ -51,24 +51,30 @@ fetch_set_strict(bool is_strict)
 }
 
 /* The signed index vouches for the bytes, not for their meaning: a backing file would be any file of this host. */
+bool
+pull_check_info(const IndexEntry *entry, const DiskInfo *info, GError **error)
+{
+    if (info->backing_file != NULL || info->has_data_file)
+        return error_set_code(error, BASE_ERROR_UNTRUSTED,
+                              "%s: the image refers to another file, which is refused", entry->name);
+    if (entry->format != NULL && strcmp(entry->format, disk_format_name(info->format)) != 0)
+        return error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: the image is %s, but the index says %s",
+                              entry->name, disk_format_name(info->format), entry->format);
+    if (entry->size > 0 && info->virtual_size != entry->size)
+        return error_set_code(error, BASE_ERROR_UNTRUSTED,
+                              "%s: the image has %" G_GUINT64_FORMAT
+                              " bytes, but the index says %" G_GUINT64_FORMAT,
+                              entry->name, info->virtual_size, entry->size);
+    return true;
+}
+
 static bool
 check_image(const IndexEntry *entry, int fd, ImageFacts *out_facts, GError **error)
 {
     g_auto(DiskInfo) info = {0};
 
-    if (!disk_probe(fd, entry->name, &info, error))
+    if (!disk_probe(fd, entry->name, &info, error) || !pull_check_info(entry, &info, error))
         return false;
-    if (info.backing_file != NULL || info.has_data_file)
-        return error_set_code(error, BASE_ERROR_UNTRUSTED,
-                              "%s: the image refers to another file, which is refused", entry->name);
-    if (entry->format != NULL && strcmp(entry->format, disk_format_name(info.format)) != 0)
-        return error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: the image is %s, but the index says %s",
-                              entry->name, disk_format_name(info.format), entry->format);
-    if (entry->size > 0 && info.virtual_size != entry->size)
-        return error_set_code(error, BASE_ERROR_UNTRUSTED,
-                              "%s: the image has %" G_GUINT64_FORMAT
-                              " bytes, but the index says %" G_GUINT64_FORMAT,
-                              entry->name, info.virtual_size, entry->size);
     *out_facts = (ImageFacts){.format = info.format, .size = info.virtual_size};
     return true;
 }
@@ -233,11 +239,20 @@ pull_check(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgra
     return true;
 }
 
+bool
+pull_record(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade, GError **error)
+{
+    const RecordOwner owner = owner_of(catalogue);
+    g_auto(CacheKey) key = {0};
+
+    return cache_key_init(&key, entry, error) && record_write(&key, &owner, entry, error) &&
+           (!may_downgrade || record_forget_above(&owner, entry, error));
+}
+
 FetchImage *
 pull_entry(const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish, GPtrArray *warnings,
            GError **error)
 {
-    const RecordOwner owner = owner_of(catalogue);
     FetchCost cost = {0};
     g_auto(Job) job = {.catalogue = catalogue,
                        .entry = entry,
@@ -262,7 +277,7 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, const PullWish *
             error_set_code(error, BASE_ERROR_UNAVAILABLE,
                            "%s/%s: revision %" G_GUINT64_FORMAT
                            " is not in the cache, and with --offline nothing is fetched",
-                           owner.source, entry->name, entry->revision);
+                           catalogue->source->name, entry->name, entry->revision);
         if (image == NULL && *error == NULL)
             image = pull_locked(&job, error);
         turn_end(&turn);
@@ -271,8 +286,7 @@ pull_entry(const Catalogue *catalogue, const IndexEntry *entry, const PullWish *
         image->cost = cost;
     else
         g_free(cost.why);
-    if (image == NULL || !record_write(&job.key, &owner, image->entry, error) ||
-        (wish->may_downgrade && !record_forget_above(&owner, entry, error)))
+    if (image == NULL || !pull_record(catalogue, image->entry, wish->may_downgrade, error))
         return NULL;
     seal_touch(image->id);
     return g_steal_pointer(&image);

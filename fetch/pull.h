@@ -31,3 +31,9 @@ FetchImage *pull_entry(const Catalogue *catalogue, const IndexEntry *entry, cons
 
 /** pull_cached: (transfer full) (nullable) the image of @entry, if it is in the cache. */
 FetchImage *pull_cached(const char *source, const IndexEntry *entry);
+
+/** pull_check_info: whether @info, of an image that was fetched, is what @entry says. Errors: BASE_ERROR_UNTRUSTED */
+bool pull_check_info(const IndexEntry *entry, const DiskInfo *info, GError **error);
+
+/** pull_record: remember that @entry was pulled, for pull_check(). @may_downgrade: as for pull_entry() */
+bool pull_record(const Catalogue *catalogue, const IndexEntry *entry, bool may_downgrade, GError **error);

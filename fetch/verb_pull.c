@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* virt-depot pull: images into the cache. */
 #include "fetch/fetch.h"
+#include "fetch/output.h"
 #include "fetch/pull.h"
 #include "fetch/show.h"
 #include "net/net.h"
 
 #include <stdio.h>
 
-static char *option_arch, *option_codec;
-static gboolean option_strict, option_all, option_json, option_dry_run, option_downgrade, option_offline;
+static char *option_arch, *option_codec, *option_output, *option_format;
+static gboolean option_strict, option_all, option_force, option_json, option_dry_run, option_downgrade,
+    option_offline;
 
 static PullWish wish;
 
@@ -25,11 +27,19 @@ static const GOptionEntry OPTIONS[] = {
      NULL},
     {"offline", 0, 0, G_OPTION_ARG_NONE, &option_offline,
      "Only what is in the cache, by the last verified index, without asking any server", NULL},
+    {"force", 0, 0, G_OPTION_ARG_NONE, &option_force,
+     "With --output: replace a file, overwrite a device that is not empty", NULL},
+    {"format", 0, 0, G_OPTION_ARG_STRING, &option_format,
+     "With --output: raw or qcow2 instead of what was published", "FORMAT"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the result as JSON", NULL},
     {"strict", 0, 0, G_OPTION_ARG_NONE, &option_strict,
      "Unpack nothing before the digest of its whole file is known to be right", NULL},
+    {"output", 'o', 0, G_OPTION_ARG_FILENAME, &option_output,
+     "Write the image to this file or block device, or - for standard output, instead of the cache", "PATH"},
     G_OPTION_ENTRY_NULL,
 };
+
+static Output output = {.device = -1};
 
 typedef struct {
     const Catalogue *catalogue;
@@ -37,18 +47,25 @@ typedef struct {
 } Wanted;
 
 static void
-append_json(Json *list, const Wanted *wanted, const FetchImage *image)
+append_json(Json *list, const Wanted *wanted, const char *path, const char *format, const FetchCost *cost)
 {
     Json *json = show_entry_json(wanted->catalogue->source, wanted->entry);
 
-    json_set_text(json, "path", image == NULL ? NULL : image->path);
-    json_set_text(json, "image_format", image == NULL ? NULL : disk_format_name(image->format));
-    if (image != NULL) {
-        json_set_count(json, "fetched_xz", image->cost.xz);
-        json_set_count(json, "fetched_zstd", image->cost.zstd);
-        json_set_text(json, "codec_reason", image->cost.why);
+    json_set_text(json, "path", path);
+    json_set_text(json, "image_format", format);
+    if (cost != NULL) {
+        json_set_count(json, "fetched_xz", cost->xz);
+        json_set_count(json, "fetched_zstd", cost->zstd);
+        json_set_text(json, "codec_reason", cost->why);
     }
     json_append(list, json);
+}
+
+static void
+append_image(Json *list, const Wanted *wanted, const FetchImage *image)
+{
+    append_json(list, wanted, image == NULL ? NULL : image->path,
+                image == NULL ? NULL : disk_format_name(image->format), image == NULL ? NULL : &image->cost);
 }
 
 static void
@@ -66,6 +83,9 @@ print_plan(const Wanted *wanted)
     else
         printf("%s/%s: would download %s from %s\n", wanted->catalogue->source->name, wanted->entry->name,
                size, url);
+    if (option_output != NULL)
+        printf("%s/%s: would be written to %s\n", wanted->catalogue->source->name, wanted->entry->name,
+               output.name);
 }
 
 /* What a dry run can tell: nothing that would be refused for its index is promised. */
@@ -77,7 +97,7 @@ plan(const Wanted *wanted, Json *list, GError **error)
     if (option_json) {
         g_autoptr(FetchImage) cached = pull_cached(wanted->catalogue->source->name, wanted->entry);
 
-        append_json(list, wanted, cached);
+        append_image(list, wanted, cached);
     } else {
         print_plan(wanted);
     }
@@ -103,12 +123,30 @@ pull(const Wanted *wanted, Json *list, GError **error)
     if (image == NULL)
         return false;
     if (option_json)
-        append_json(list, wanted, image);
+        append_image(list, wanted, image);
     else
         puts(image->path);
     if (!option_json)
         note_codec(image);
     return true;
+}
+
+static bool
+pull_to_output(const Wanted *wanted, Json *list, GError **error)
+{
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free);
+    FetchCost cost = {0};
+    DiskFormat format;
+    bool is_ok =
+        output_pull(&output, wanted->catalogue, wanted->entry, &wish, warnings, &format, &cost, error);
+
+    show_warnings(warnings, NULL);
+    if (is_ok && option_json)
+        append_json(list, wanted, output.path, disk_format_name(format), &cost);
+    else if (is_ok && output.kind != OUTPUT_STDOUT)
+        puts(output.path);
+    g_free(cost.why);
+    return is_ok;
 }
 
 /* Every name is understood before anything is downloaded. */
@@ -189,15 +227,31 @@ handle(GPtrArray *catalogues, int argc, char **argv, GError **error)
     if (!find_all(argc, argv, catalogues, wanted, error))
         return false;
     for (int i = 0; i < argc; i++)
-        if (!(option_dry_run ? plan : pull)(&wanted[i], list, error))
+        if (!(option_dry_run ? plan : option_output != NULL ? pull_to_output : pull)(&wanted[i], list, error))
             return false;
     if (option_json)
         show_json(list);
     return true;
 }
 
+/* Before any server is asked. */
 static bool
-run(int argc, char **argv, GError **error)
+check_output(int argc, GError **error)
+{
+    if (option_output == NULL)
+        return (option_format == NULL && !option_force) ||
+               error_set_code(error, BASE_ERROR_USAGE, "--format and --force go with --output");
+    if (argc != 1)
+        return error_set_code(error, BASE_ERROR_USAGE, "--output takes one image");
+    if (!output_open(option_output, option_format, option_force, &output, error))
+        return false;
+    return output.kind != OUTPUT_STDOUT || !option_json || option_dry_run ||
+           error_set_code(error, BASE_ERROR_USAGE,
+                          "--json and '--output -' cannot both write to standard output");
+}
+
+static bool
+find_and_pull(int argc, char **argv, GError **error)
 {
     g_autoptr(GPtrArray) warnings = g_ptr_array_new_with_free_func(g_free), catalogues = NULL;
     g_auto(GStrv) names = NULL;
@@ -207,7 +261,7 @@ run(int argc, char **argv, GError **error)
         return error_set_code(error, BASE_ERROR_USAGE, "either images or --all is expected");
     wish.may_downgrade = option_downgrade;
     if ((option_codec != NULL && !codec_wish_parse(option_codec, &wish.codec, error)) ||
-        !check_names(argc, argv, error))
+        !check_names(argc, argv, error) || !check_output(argc, error))
         return false;
     fetch_set_strict(option_strict);
     source = common_source(argc, argv);
@@ -220,6 +274,15 @@ run(int argc, char **argv, GError **error)
         return handle(catalogues, argc, argv, error);
     names = all_names(catalogues);
     return handle(catalogues, (int)g_strv_length(names), names, error);
+}
+
+static bool
+run(int argc, char **argv, GError **error)
+{
+    bool is_ok = find_and_pull(argc, argv, error);
+
+    output_clear(&output);
+    return is_ok;
 }
 
 const Verb FETCH_VERB_PULL = {

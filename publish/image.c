@@ -2,8 +2,6 @@
 /* Opening an image that is to be published, with every reason to refuse it. */
 #include "publish/image.h"
 
-#include "publish/convert.h"
-
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -104,7 +102,7 @@ convert(PublishImage *image, DiskForeign foreign, Store *store, GError **error)
     g_auto(StoreUpload) copy = STORE_UPLOAD_NONE;
 
     return store_upload_begin(store, &copy, error) &&
-           publish_convert(image->fd, image->path, foreign, copy.fd, error) &&
+           disk_convert(image->fd, image->path, disk_foreign_name(foreign), copy.fd, error) &&
            adopt_copy(image, &copy, error);
 }
 

@@ -34,6 +34,14 @@ check_map(const DiskManifest *manifest)
     }
 }
 
+static void
+check_layout(const DiskManifest *manifest)
+{
+    g_autoptr(DiskLayout) layout = disk_layout_of_manifest(manifest, "fuzz", NULL);
+
+    g_assert(layout == NULL || disk_layout_virtual_size(layout) >= manifest->raw_size);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -47,6 +55,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_blocks(manifest);
     check_map(manifest);
+    check_layout(manifest);
     printed = disk_manifest_print(manifest, NULL);
     g_assert(printed != NULL && g_bytes_get_size(printed) <= size);
     g_assert(memcmp(g_bytes_get_data(printed, NULL), data, g_bytes_get_size(printed)) == 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Running qemu-img convert as a child. */
-#include "publish/convert.h"
+#include "disk/disk.h"
 
 #include "base/fd.h"
 #include "base/interrupt.h"
@@ -88,13 +88,13 @@ wait_for(pid_t pid)
 }
 
 bool
-publish_convert(int in_fd, const char *name, DiskForeign foreign, int out_fd, GError **error)
+disk_convert(int in_fd, const char *name, const char *format, int out_fd, GError **error)
 {
     /* By number: a file's name could be read as a protocol, and could by now be another file. */
     g_autofree char *in =
         g_strdup_printf("json:{\"driver\":\"%s\",\"backing\":null,\"read-only\":true,\"file\":"
                         "{\"driver\":\"file\",\"locking\":\"off\",\"filename\":\"/proc/self/fd/%d\"}}",
-                        disk_foreign_name(foreign), in_fd);
+                        format, in_fd);
     g_autofree char *out = g_strdup_printf("/proc/self/fd/%d", out_fd);
     const char *argv[] = {"qemu-img", "convert", "-O", "raw", "--", in, out, NULL};
     Child child = {in_fd, out_fd, getpid()};
