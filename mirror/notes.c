@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-#define NAME "mirror.json"
 #define FORMAT 1
 #define MAX_BYTES (64u << 20) /* 200,000 detached signatures with 300 bytes each */
 
@@ -48,8 +47,8 @@ bool
 mirror_notes_read(Store *store, MirrorNotes *out_notes, bool *out_is_there, GError **error)
 {
     g_autoptr(GError) problem = NULL;
-    g_autoptr(GBytes) bytes = store_read_private(store, NAME, MAX_BYTES, &problem);
-    g_autofree char *name = g_strdup_printf("%s: " NAME, store_location(store));
+    g_autoptr(GBytes) bytes = store_read_private(store, STORE_MIRROR_NOTES, MAX_BYTES, &problem);
+    g_autofree char *name = g_strdup_printf("%s: " STORE_MIRROR_NOTES, store_location(store));
     g_autoptr(Json) json = NULL;
 
     *out_is_there = bytes != NULL;
@@ -109,7 +108,7 @@ mirror_notes_write(Store *store, const MirrorNotes *notes, GError **error)
     json_set(json, "known", table_json(notes->known));
     json_set(json, "gone", table_json(notes->gone));
     text = json_print(json);
-    return store_write_private(store, NAME, text, strlen(text), error);
+    return store_write_private(store, STORE_MIRROR_NOTES, text, strlen(text), error);
 }
 
 static const FetchText *

@@ -230,16 +230,24 @@ is_broken(const Reading *reading, const StoreText texts[N_TEXTS])
     return index == NULL;
 }
 
-/* is_published: whether a publisher or a push made this repository. A mirror of somebody else's may well lack one of the texts
- * that are read here: others publish index.asc alone. */
 static bool
-is_published(Store *store)
+has_text(Store *store, const char *name)
 {
-    g_auto(StoreNotes) notes = {0};
-    g_autoptr(GError) problem = NULL;
+    g_auto(StoreText) text = {name, NULL};
 
-    return store_notes_read(store, &notes, &problem) ||
-           !g_error_matches(problem, BASE_ERROR, BASE_ERROR_NOT_FOUND);
+    return store_read_texts(store, &text, 1, CATALOGUE_MAX_BYTES, NULL, NULL);
+}
+
+/* may_lack_texts: whether it can be a mirror that has all that its source publishes: index.asc alone, as many do, no keys, or no
+ * signature at all. The texts are looked at since the mirror's notes are mostly another user's, whom this one may not read. */
+static bool
+may_lack_texts(Store *store)
+{
+    const bool has_clear = has_text(store, "index.asc");
+
+    if (!store_may_be_mirror(store))
+        return false;
+    return has_text(store, "index") ? !has_clear || has_text(store, "index.sig") : has_clear;
 }
 
 static bool
@@ -253,7 +261,7 @@ read_current(Reading *reading, Catalogue *catalogue, GError **error)
     texts_init(texts);
     if (!store_read_texts(reading->store, texts, N_TEXTS, CATALOGUE_MAX_BYTES, &version, error)) {
         texts_clear(texts);
-        catalogue->is_broken = store_has_version(reading->store) && is_published(reading->store) &&
+        catalogue->is_broken = store_has_version(reading->store) && !may_lack_texts(reading->store) &&
                                g_error_matches(*error, BASE_ERROR, BASE_ERROR_NOT_FOUND);
         return false;
     }

@@ -218,6 +218,14 @@ store_write_private(Store *store, const char *name, const void *data, size_t siz
 }
 
 bool
+store_may_be_mirror(const Store *store)
+{
+    g_autofree char *path = g_build_filename(store->dir, STORE_PRIVATE, STORE_MIRROR_NOTES, NULL);
+
+    return access(path, F_OK) == 0 || errno == EACCES;
+}
+
+bool
 store_sweep_private(Store *store, const char *prefix, GHashTable *keep, GError **error)
 {
     g_autofree char *folder = store_path(store, STORE_PRIVATE);

@@ -223,6 +223,11 @@ GBytes *store_read_private(Store *store, const char *name, size_t max_bytes, GEr
 /** store_write_private: replace it. The lock must be held. */
 bool store_write_private(Store *store, const char *name, const void *data, size_t size, GError **error);
 
+#define STORE_MIRROR_NOTES "mirror.json" /* what `mirror` notes of a copy that keeps its source's texts */
+
+/** store_may_be_mirror: whether it is such a copy, or this user is not allowed to see whether it is. */
+bool store_may_be_mirror(const Store *store);
+
 /** store_sweep_private: remove the publisher's notes whose names start with @prefix and are not in the set @keep. The lock
  * must be held. */
 bool store_sweep_private(Store *store, const char *prefix, GHashTable *keep, GError **error);

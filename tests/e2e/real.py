@@ -32,12 +32,12 @@ def wait_file(path, process, seconds=30):
 class Repod:
     """repod on a free loopback port."""
 
-    def __init__(self, folder, work):
+    def __init__(self, folder, work, prefix=()):
         port_file = Path(work) / f"port-{os.urandom(4).hex()}"
         self.log = Path(work) / "repod.log"
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "repod", "--listen", "127.0.0.1:0", "--port-file", port_file, "--access-log", "-", folder],
+                [*prefix, BIN / "repod", "--listen", "127.0.0.1:0", "--port-file", port_file, "--access-log", "-", folder],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_file(port_file, self.process)
         self.url = f"http://127.0.0.1:{port_file.read_text().strip()}"

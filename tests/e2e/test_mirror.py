@@ -8,6 +8,7 @@ import random
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -258,9 +259,34 @@ def test_stock_virt_builder_reads_a_mirror_that_repod_serves(mirror, repo, tmp_p
         run("virt-builder", "--cache-all-templates", env=env)
         cached = home / "v/virt-builder/alpha.x86_64.1"
         assert cached.read_bytes() == (repo.folder / "alpha.xz").read_bytes()
-        assert urllib.request.urlopen(f"{served.url}/readyz").status == 200  # it lacks nothing that it should have
+        assert readiness(served) == 200  # it lacks nothing that it should have
     finally:
         served.stop()
+
+
+def readiness(served):
+    try:
+        return urllib.request.urlopen(f"{served.url}/readyz").status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+@pytest.mark.parametrize("is_hidden", [False, True])
+@pytest.mark.parametrize("lost,status", [(None, 200), ("gen/1/index.asc", 503), ("gen/1", 503)])
+def test_a_mirror_is_ready_with_what_its_source_has_and_not_with_less(mirror, repo, tmp_path, lost, status, is_hidden):
+    """Also on a server that may not read the mirror's notes, as another user's server may not."""
+    mirror.run()
+    if lost:
+        (mirror.folder / lost).rename(tmp_path / "away")
+    notes = mirror.folder / ".virt-depot"
+    notes.chmod(0 if is_hidden else 0o700)
+    obedient = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if is_hidden and os.geteuid() == 0 else ()
+    served = Repod(mirror.folder, tmp_path, prefix=obedient)
+    try:
+        assert readiness(served) == status
+    finally:
+        served.stop()
+        notes.chmod(0o700)
 
 
 # ---- the past ----
