@@ -17,11 +17,18 @@ deploy_disks_open_base(const char *path, DiskFormat format, DiskBase *out_base, 
 {
     g_auto(Fd) fd = open(path, O_RDONLY | O_CLOEXEC);
     g_auto(DiskInfo) info = {0};
+    struct stat status;
 
     if (fd < 0)
         return error_set_errno(error, "%s", path);
     if (flock(fd, LOCK_SH | LOCK_NB) < 0)
         return error_set_errno(error, "%s: is being removed or replaced", path);
+    /* Who removed it held the lock until now: a clone would have a base that nobody can open any more. */
+    if (fstat(fd, &status) < 0)
+        return error_set_errno(error, "%s", path);
+    if (status.st_nlink == 0)
+        return error_set_code(error, BASE_ERROR_NOT_FOUND,
+                              "%s: was removed from the cache just now; try again", path);
     if (!disk_probe(fd, path, &info, error))
         return false;
     if (info.format != format)

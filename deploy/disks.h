@@ -15,7 +15,8 @@ typedef struct {
 
 /**
  * deploy_disks_open_base: open, lock and look into the image.
- * Errors: not the stated format; not self-contained (a backing file or an external data file)
+ * Errors: not the stated format; not self-contained (a backing file or an external data file); BASE_ERROR_NOT_FOUND: it was
+ * removed, maybe between opening and locking
  */
 bool deploy_disks_open_base(const char *path, DiskFormat format, DiskBase *out_base, GError **error);
 

@@ -115,6 +115,26 @@ images_that_refer_to_other_files_are_no_base(void **state G_GNUC_UNUSED)
     assert_non_null(strstr(wrong->message, "the index says qcow2"));
 }
 
+/* By way of /proc an open file can be opened once more after its removal, as if that had come between. */
+static void
+an_image_that_was_removed_before_it_was_locked_is_no_base(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *path = in_dir("pruned"), *late = NULL;
+    g_autoptr(GError) error = NULL;
+    g_auto(Fd) fd = -1;
+    DiskBase base;
+
+    assert_true(g_file_set_contents(path, "data", -1, NULL) && truncate(path, 1 << 20) == 0);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    late = g_strdup_printf("/proc/self/fd/%d", fd);
+    assert_true(deploy_disks_open_base(late, DISK_RAW, &base, NULL));
+    fd_close(base.fd);
+    assert_int_equal(unlink(path), 0);
+    assert_false(deploy_disks_open_base(late, DISK_RAW, &base, &error));
+    assert_true(g_error_matches(error, BASE_ERROR, BASE_ERROR_NOT_FOUND));
+    assert_non_null(strstr(error->message, "try again"));
+}
+
 static void
 moving_into_place_replaces_nothing(void **state G_GNUC_UNUSED)
 {
@@ -135,6 +155,7 @@ main(void)
         cmocka_unit_test(each_mode_makes_its_disk),
         cmocka_unit_test(a_qcow2_base_becomes_a_raw_full_copy),
         cmocka_unit_test(images_that_refer_to_other_files_are_no_base),
+        cmocka_unit_test(an_image_that_was_removed_before_it_was_locked_is_no_base),
         cmocka_unit_test(moving_into_place_replaces_nothing),
     };
 
