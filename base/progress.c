@@ -124,6 +124,13 @@ progress_read(int fd, char **out_label, uint64_t *out_done, uint64_t *out_total)
     return true;
 }
 
+/* The end is always shown, so that nobody takes 97 % for the last of it. */
+static bool
+is_due(const Progress *progress, gint64 now, gint64 last_us)
+{
+    return now - last_us >= REDRAW_US || progress->done == progress->total;
+}
+
 static void
 update(Progress *progress, uint64_t value, bool is_sum)
 {
@@ -134,9 +141,9 @@ update(Progress *progress, uint64_t value, bool is_sum)
     pthread_mutex_lock(&progress->lock);
     progress->done = is_sum ? progress->done + value : MAX(progress->done, value);
     now = g_get_monotonic_time();
-    if (progress->is_visible && (progress->is_count || now - progress->drawn_us >= REDRAW_US))
+    if (progress->is_visible && (progress->is_count || is_due(progress, now, progress->drawn_us)))
         draw(progress, now);
-    if (shared_fd >= 0 && !progress->is_count && now - progress->shared_us >= REDRAW_US)
+    if (shared_fd >= 0 && !progress->is_count && is_due(progress, now, progress->shared_us))
         share(progress, now);
     pthread_mutex_unlock(&progress->lock);
 }

@@ -18,7 +18,7 @@ Progress *progress_new_count(const char *label, uint64_t total);
 /** progress_skip: @done bytes were there before: they count, but not for the rate and the time left. */
 void progress_skip(Progress *progress, uint64_t done);
 
-/** progress_set: @done bytes (or things) in all; it never goes back. Redraws at most ten times a second. A NULL @progress
+/** progress_set: @done bytes (or things) in all; it never goes back. Redraws at most ten times a second, and at the end. A NULL @progress
  * is ignored. */
 void progress_set(Progress *progress, uint64_t done);
 

@@ -50,6 +50,23 @@ test_what_one_shares_another_reads(void **state G_GNUC_UNUSED)
 }
 
 static void
+test_the_end_is_never_left_out(void **state G_GNUC_UNUSED)
+{
+    g_auto(Fd) fd = temporary();
+    g_autoptr(Progress) progress = NULL;
+    g_autofree char *label = NULL;
+    uint64_t done, total;
+
+    progress_share(fd);
+    progress = progress_new("check debian-12", 1000);
+    progress_add(progress, 600);
+    progress_add(progress, 400); /* at once: too soon for anything but the end */
+    assert_true(progress_read(fd, &label, &done, &total));
+    assert_int_equal(done, 1000);
+    progress_share(-1);
+}
+
+static void
 test_what_is_not_whole_is_nothing(void **state G_GNUC_UNUSED)
 {
     static const char *const TEXTS[] = {"", "progress 1 of 2 x", "progress x of 2 x", "something else"};
@@ -73,6 +90,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_one_shares_another_reads),
+        cmocka_unit_test(test_the_end_is_never_left_out),
         cmocka_unit_test(test_what_is_not_whole_is_nothing),
     };
 
