@@ -19,7 +19,8 @@ typedef struct {
     const Job *job;
     const DiskManifest *manifest;
     DiskTarget image;
-    bool *is_good; /* for each block; while the pool compares, each thread has its own */
+    struct stat seen; /* the file as it is compared: only of that something can be said */
+    bool *is_good;    /* for each block; while the pool compares, each thread has its own */
     Progress *progress;
 } Check;
 
@@ -48,6 +49,32 @@ heal_state_name(HealState state)
     };
 
     return NAMES[state];
+}
+
+static bool
+is_same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+/* Whether nobody wrote to the file since look(): blocks that were compared before may differ now. */
+static bool
+check_unchanged(const Check *check, GError **error)
+{
+    struct stat now;
+
+    if (fstat(check->image.fd, &now) < 0)
+        return error_set_errno(error, "%s", check->image.name);
+    return (now.st_size == check->seen.st_size && is_same_time(&now.st_mtim, &check->seen.st_mtim) &&
+            is_same_time(&now.st_ctim, &check->seen.st_ctim)) ||
+           error_set(error,
+                     "it was changed by somebody else meanwhile; find out by whom, then verify it again");
+}
+
+static bool
+look(Check *check, GError **error)
+{
+    return fstat(check->image.fd, &check->seen) == 0 || error_set_errno(error, "%s", check->image.name);
 }
 
 static const DiskManifestBlock *
@@ -83,7 +110,7 @@ compare(Check *check, bool *out_has_size, GError **error)
     uint64_t size;
 
     check->progress = progress;
-    if (!fd_size(check->image.fd, check->image.name, &size, error))
+    if (!look(check, error) || !fd_size(check->image.fd, check->image.name, &size, error))
         return false;
     *out_has_size = size == check->manifest->raw_size;
     return pool_run(pool_default_threads(), check->manifest->blocks->len, compare_item, check, error);
@@ -172,6 +199,8 @@ patch(Check *check, int scratch, const char *scratch_path, GError **error)
 {
     uint64_t size;
 
+    if (!check_unchanged(check, error)) /* what was good while the blocks were fetched is not written over */
+        return false;
     fd_close(fd_steal(&check->image.fd));
     check->image.fd = open_for_writing(check->image.name, error);
     if (check->image.fd < 0 || !fd_size(check->image.fd, check->image.name, &size, error))
@@ -183,10 +212,12 @@ patch(Check *check, int scratch, const char *scratch_path, GError **error)
             return false;
     if (fchmod(check->image.fd, 0444) < 0 || fsync(check->image.fd) < 0)
         return error_set_errno(error, "%s: cannot be completed", check->image.name);
+    if (!look(check, error))
+        return false;
     for (guint i = 0; i < check->manifest->blocks->len; i++)
         if (!check->is_good[i] && !check_again(check, i, error))
             return false;
-    return true;
+    return check_unchanged(check, error);
 }
 
 /* ---- the whole of it ---- */
@@ -253,11 +284,15 @@ heal_image(const Job *job, const char *path, bool is_fixed, Heal *out_heal, GErr
         if (!compare(&check, &has_size, error))
             return false;
         count(&check, &heal);
-        if (heal.bad == 0 && has_size)
+        if (!check_unchanged(&check, &problem)) {
+            heal.state = HEAL_DAMAGED;
+            heal.reason = g_strdup(problem->message);
+        } else if (heal.bad == 0 && has_size) {
             heal.state = HEAL_GOOD;
-        else if (!fix(&check, is_fixed, &heal, error))
+        } else if (!fix(&check, is_fixed, &heal, error)) {
             return false;
-        if (heal.state != HEAL_DAMAGED && !seal_renew(job->key.id, path, check.image.fd, error))
+        }
+        if (heal.state != HEAL_DAMAGED && !seal_renew(job->key.id, path, &check.seen, error))
             return false;
     } else if (result == JOB_FAILED && !interrupt_check(error)) {
         return false;

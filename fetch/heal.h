@@ -29,6 +29,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Heal, heal_clear)
 /**
  * heal_image: @path is the complete image of @job, whose lock the caller holds.
  * @is_fixed: whether to fetch what is wrong; not from a catalogue that is offline
- * Errors: the file cannot be opened; _INTERRUPTED. That something cannot be fetched or written is HEAL_DAMAGED.
+ * Errors: the file cannot be opened; _INTERRUPTED. That something cannot be fetched or written is HEAL_DAMAGED, and so is a file
+ * that somebody else changes meanwhile: of that nothing can be said.
  */
 bool heal_image(const Job *job, const char *path, bool is_fixed, Heal *out_heal, GError **error);

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_SEAL (16u << 10) /* three numbers and a path */
@@ -26,29 +25,36 @@ changed_ns(const struct stat *status)
     return (int64_t)status->st_mtim.tv_sec * 1000000000 + status->st_mtim.tv_nsec;
 }
 
-bool
-seal_write(const char *id, const char *path, int fd, GError **error)
+static bool
+write_seal(const char *id, const char *path, const struct stat *status, GError **error)
 {
     g_autofree char *seal = seal_path(id), *folder = g_path_get_dirname(seal), *text = NULL;
     g_autoptr(Json) json = json_new_object();
-    struct stat status;
 
-    if (fstat(fd, &status) < 0)
-        return error_set_errno(error, "%s", path);
     json_set_text(json, "path", path);
-    json_set_number(json, "size", (int64_t)status.st_size);
-    json_set_number(json, "changed_ns", changed_ns(&status));
+    json_set_number(json, "size", (int64_t)status->st_size);
+    json_set_number(json, "changed_ns", changed_ns(status));
     text = json_print(json);
     return file_make_dirs(folder, 0755, error) && file_write_atomic(seal, text, strlen(text), 0644, error);
 }
 
 bool
-seal_renew(const char *id, const char *path, int fd, GError **error)
+seal_write(const char *id, const char *path, int fd, GError **error)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) < 0)
+        return error_set_errno(error, "%s", path);
+    return write_seal(id, path, &status, error);
+}
+
+bool
+seal_renew(const char *id, const char *path, const struct stat *status, GError **error)
 {
     g_autofree char *seal = seal_path(id);
     const struct timespec used = {.tv_sec = (time_t)seal_last_used(id)}, times[] = {used, used};
 
-    if (!seal_write(id, path, fd, error))
+    if (!write_seal(id, path, status, error))
         return false;
     if (used.tv_sec != 0)
         utimensat(AT_FDCWD, seal, times, 0);

@@ -7,6 +7,8 @@
 
 #include "fetch/cache.h"
 
+#include <sys/stat.h>
+
 typedef enum {
     SEAL_NONE,   /* nothing is known of this file */
     SEAL_INTACT, /* it is as it was verified */
@@ -16,8 +18,8 @@ typedef enum {
 /** seal_write: @path, open as @fd, holds the image @id and was verified now. */
 bool seal_write(const char *id, const char *path, int fd, GError **error);
 
-/** seal_renew: the same, but checking an image is no use of it. */
-bool seal_renew(const char *id, const char *path, int fd, GError **error);
+/** seal_renew: it was verified as it was when it had @status; and checking an image is no use of it. */
+bool seal_renew(const char *id, const char *path, const struct stat *status, GError **error);
 
 SealState seal_check(const char *id, const char *path, int fd);
 

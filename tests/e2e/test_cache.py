@@ -390,6 +390,36 @@ def test_healing_that_is_killed_never_makes_a_page_worse(host):
         assert path.read_bytes() == right
 
 
+@pytest.mark.skipif(not can_strace(), reason="nothing here may be traced: it is the stop at a chosen system call")
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_an_image_that_somebody_changes_while_it_is_compared_is_not_called_good(host, is_damaged, tmp_path):
+    """Stopped in the middle, written to with what is there already, and let go on: another write might have been a wrong one."""
+    path = host.pull("wide")
+    seal = host.home / "state/sealed" / f"{path.stem}.json"
+    if is_damaged:
+        damage(path, 4096)
+    before, content = seal.read_text(), path.read_bytes()
+    log = tmp_path / "log"
+    tracer = subprocess.Popen(["strace", "-f", "-o", log, "-P", path, "-e", "trace=pread64", "-e",
+                               "inject=pread64:signal=STOP:when=2", BIN / "virt-depot", "cache", "verify", "--json"],
+                              env=host.environment(ASAN_OPTIONS="detect_leaks=0"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for(lambda: log.exists() and "stopped by SIGSTOP" in log.read_text(), "the comparison")
+        damage(path, BLOCK, data=content[BLOCK:BLOCK + 1])
+        program = int(Path(f"/proc/{tracer.pid}/task/{tracer.pid}/children").read_text())
+        while tracer.poll() is None:  # each thread stops at its second read
+            with contextlib.suppress(subprocess.TimeoutExpired, ProcessLookupError):
+                os.kill(program, signal.SIGCONT)
+                tracer.wait(timeout=0.1)
+        told = json.loads(tracer.communicate()[0])[0]
+    finally:
+        tracer.kill()
+        tracer.wait()
+    assert tracer.returncode == 1 and told["state"] == "damaged" and "changed by somebody else" in told["reason"]
+    assert seal.read_text() == before and path.read_bytes() == content
+    assert verified(host)["src/wide"]["state"] == ("healed" if is_damaged else "good")
+
+
 def test_an_image_that_has_no_manifest_is_told(host):
     path = host.pull("one")
     path.with_suffix(".manifest").write_text("damaged too")
