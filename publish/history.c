@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#define BLANKS " \t\r" /* that index_parse() leaves out before a value */
+
 void
 publish_add_references(GHashTable *blobs, const Index *index)
 {
@@ -28,10 +30,11 @@ publish_add_text_references(GHashTable *blobs, GBytes *text)
     g_auto(GStrv) lines = g_strsplit(copy, "\n", -1);
 
     for (char **line = lines; *line != NULL; line++) {
-        const char *value = strchr(g_strchomp(*line), '=');
+        const char *equals = strchr(g_strchomp(*line), '=');
+        const char *value = equals != NULL ? equals + 1 + strspn(equals + 1, BLANKS) : NULL;
 
-        if (value != NULL && store_is_blob(value + 1))
-            g_hash_table_add(blobs, g_strdup(value + 1));
+        if (value != NULL && store_is_blob(value))
+            g_hash_table_add(blobs, g_strdup(value));
     }
 }
 

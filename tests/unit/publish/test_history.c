@@ -59,6 +59,30 @@ references_are_files_and_blobs_in_extension_fields(void **state G_GNUC_UNUSED)
 }
 
 static void
+references_are_found_in_every_spelling_that_the_parser_takes(void **state G_GNUC_UNUSED)
+{
+    static const char *const LINES[] = {"file=%s\n",       "file= %s\n", "file=\t %s \t\n", "file=%s\r\n",
+                                        "file=\r%s\r\r\n", "file=%s",    "file= \t\r%s\n\n"};
+    g_autofree char *hex = g_strnfill(128, 'a'), *blob = g_strdup_printf("blobs/sha512/aa/%s", hex);
+
+    for (size_t i = 0; i < G_N_ELEMENTS(LINES); i++) {
+        g_auto(GStrv) around = g_strsplit(LINES[i], "%s", 2);
+        g_autofree char *content =
+            g_strdup_printf("\xef\xbb\xbf[a]\r\narch=x86_64\nsize=1\nchecksum[sha512]=%s\n%s%s%s", hex,
+                            around[0], blob, around[1]);
+        g_autoptr(GBytes) text = g_bytes_new(content, strlen(content));
+        g_autoptr(Index) index = index_parse(text, "index", NULL, NULL);
+        g_autoptr(GHashTable) parsed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+        g_autoptr(GHashTable) scanned = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+
+        publish_add_references(parsed, index);
+        publish_add_text_references(scanned, text);
+        if (!g_hash_table_contains(parsed, blob) || !g_hash_table_contains(scanned, blob))
+            fail_msg("case %zu: '%s'", i, LINES[i]);
+    }
+}
+
+static void
 the_newest_and_the_recently_replaced_stay(void **state G_GNUC_UNUSED)
 {
     static const StoreGeneration GENERATIONS[] = {{1, 100}, {3, 200}, {4, 300}, {7, 400}, {8, 500}};
@@ -163,6 +187,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_of_its_time_is_over_in_the_middle),
         cmocka_unit_test(references_are_files_and_blobs_in_extension_fields),
+        cmocka_unit_test(references_are_found_in_every_spelling_that_the_parser_takes),
         cmocka_unit_test(the_newest_and_the_recently_replaced_stay),
         cmocka_unit_test(versions_that_were_only_signed_again_may_go),
         cmocka_unit_test(a_revision_never_comes_back_with_other_content),
