@@ -180,12 +180,53 @@ open_round(const Copy *copy, Round *round, GError **error)
 
 /* ---- the switch ---- */
 
+/* add_folders: the folders that @name lies in. */
+static void
+add_folders(GHashTable *folders, const char *name)
+{
+    for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+        g_hash_table_add(folders, g_strndup(name, (gsize)(slash - name)));
+}
+
+/* is_in_the_way: whether the old @name is a folder of the new version's, or lies in what is a file there. */
+static bool
+is_in_the_way(const Round *round, GHashTable *folders, const char *name)
+{
+    g_autofree char *folder = g_strdup(name);
+
+    if (g_hash_table_contains(folders, name))
+        return true;
+    for (char *slash = strrchr(folder, '/'); slash != NULL; slash = strrchr(folder, '/')) {
+        *slash = '\0';
+        if (g_hash_table_contains(round->by_name, folder))
+            return true;
+    }
+    return false;
+}
+
+/* forget_hidden: of names that are gone, those that are not @shown: what has such a name by now is something else. */
+static void
+forget_hidden(GHashTable *gone, const GArray *shown)
+{
+    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
+    GHashTableIter iter;
+    gpointer name;
+
+    for (guint i = 0; i < shown->len; i++)
+        g_hash_table_add(names, (char *)g_array_index(shown, StoreLink, i).name);
+    g_hash_table_iter_init(&iter, gone);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        if (!g_hash_table_contains(names, name))
+            g_hash_table_iter_remove(&iter);
+}
+
 /* collect_links: what the new version shows: names of the index, and for a while those that the one before had. */
 static GArray *
 collect_links(Copy *copy, const Round *round, GPtrArray *strings, GError **error)
 {
     g_autoptr(GArray) links = g_array_new(FALSE, FALSE, sizeof(StoreLink));
     g_autoptr(GHashTable) before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     const uint64_t version = current_version(copy->store);
     const int64_t now = g_get_real_time() / G_USEC_PER_SEC;
     GHashTableIter iter;
@@ -201,12 +242,14 @@ collect_links(Copy *copy, const Round *round, GPtrArray *strings, GError **error
         g_ptr_array_add(strings, blob);
         g_array_append_val(links, ((StoreLink){name, blob}));
         g_hash_table_remove(copy->notes.gone, name);
+        add_folders(folders, name);
     }
     g_hash_table_iter_init(&iter, before);
     while (g_hash_table_iter_next(&iter, &name, &value)) {
         const char *since = g_hash_table_lookup(copy->notes.gone, name);
 
-        if (g_hash_table_contains(round->by_name, name) || !store_is_link_name(name))
+        if (g_hash_table_contains(round->by_name, name) || !store_is_link_name(name) ||
+            is_in_the_way(round, folders, name))
             continue;
         if (since == NULL)
             g_hash_table_replace(copy->notes.gone, g_strdup(name), g_strdup_printf("%" G_GINT64_FORMAT, now));
@@ -217,6 +260,7 @@ collect_links(Copy *copy, const Round *round, GPtrArray *strings, GError **error
         g_array_append_val(links, ((StoreLink){g_ptr_array_index(strings, strings->len - 2),
                                                g_ptr_array_index(strings, strings->len - 1)}));
     }
+    forget_hidden(copy->notes.gone, links);
     return g_steal_pointer(&links);
 }
 

@@ -306,6 +306,30 @@ def test_what_the_source_has_no_more_stays_for_the_grace_period(mirror, repo):
     expect_same(mirror, repo, "alpha.xz", "gamma.xz", "index.asc")
 
 
+@pytest.mark.parametrize("names", [("x", "x/y/z"), ("x/y/z", "x/y"), ("x/y", "x")])
+def test_a_name_can_become_a_folder_and_a_folder_a_name(mirror, repo, tmp_path, names):
+    """The old name cannot be shown for the grace period then; its content stays as long as its version."""
+    contents = []
+    for number, name in enumerate((*names, names[0])):
+        old = repo.folder / names[number - 1]
+        if number:
+            old.unlink()
+            shutil.rmtree(repo.folder / "x", ignore_errors=True)
+            repo.entries.pop()
+        contents.append(make_content(seed=50 + number))
+        packed = repo.add("moving", contents[-1], file=name, revision=str(number + 1))
+        (repo.folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (repo.folder / name).write_bytes(packed)
+        repo.sign()
+        report = mirror.run("--keep", "3").report
+        assert report["changed"] and mirror.version() == number + 1
+        expect_same(mirror, repo, "index.asc", name, "alpha.xz")
+        assert mirror.shown() == sorted(["x", *(f"{image}.xz" for image in IMAGES)])
+    report = mirror.run("--keep", "1", "--grace", "0").report
+    assert report["versions_removed"] == 2 and report["removed"]["files"] == 2
+    expect_same(mirror, repo, "index.asc", names[0], "alpha.xz")
+
+
 def test_files_of_versions_that_are_kept_stay(mirror, repo):
     mirror.run()
     repo.entries.pop(1)
