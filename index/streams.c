@@ -196,6 +196,15 @@ set_aliases(IndexEntry *entry, const Choice *choice)
     entry->aliases = (char **)g_ptr_array_free(g_steal_pointer(&aliases), FALSE);
 }
 
+/* get_digest: (transfer full) (nullable) as the model has them: in lower case. Whether it is one is checked with the entry. */
+static char *
+get_digest(const Choice *choice, const char *key)
+{
+    const char *digest = json_get_text(choice->item, key);
+
+    return digest != NULL ? g_ascii_strdown(digest, -1) : NULL;
+}
+
 static IndexEntry *
 make_entry(const Choice *choice, GError **error)
 {
@@ -215,8 +224,8 @@ make_entry(const Choice *choice, GError **error)
                        ? g_strdup_printf("%s %s", get_text(choice, "os"), title)
                        : g_strdup(get_text(choice, "pubname"));
     entry->file = g_strdup(json_get_text(choice->item, "path"));
-    entry->sha512 = g_strdup(json_get_text(choice->item, "sha512"));
-    entry->sha256 = g_strdup(json_get_text(choice->item, "sha256"));
+    entry->sha512 = get_digest(choice, "sha512");
+    entry->sha256 = get_digest(choice, "sha256");
     entry->revision = index_version_revision(choice->version_name);
     entry->compressed_size = size > 0 ? (uint64_t)size : 0;
     if (!index_entry_check(entry, error))

@@ -55,15 +55,6 @@ own_entry(const Own *own, const IndexEntry *entry)
     return NULL;
 }
 
-/* key_of: (transfer full) (nullable) what tells the entry's file apart. */
-static char *
-key_of(const IndexEntry *entry)
-{
-    return entry->sha512 != NULL   ? g_ascii_strdown(entry->sha512, -1)
-           : entry->sha256 != NULL ? g_strconcat("sha256:", entry->sha256, NULL)
-                                   : NULL;
-}
-
 /* needs_packing: files of simplestreams are images as they are, which no virt-builder takes from an index of ours. */
 static bool
 needs_packing(const Own *own)
@@ -76,7 +67,7 @@ static bool
 was_packed(const Own *own, const IndexEntry *entry)
 {
     const IndexEntry *old = needs_packing(own) ? own_entry(own, entry) : NULL;
-    g_autofree char *key = key_of(entry);
+    g_autofree char *key = mirror_image_key(entry);
 
     return old != NULL && key != NULL && g_strcmp0(index_entry_extension(old, PUBLISH_ORIGIN_KEY), key) == 0;
 }
@@ -134,37 +125,41 @@ lookup(const Own *own, const char *key)
     return file != NULL && file->sha512 != NULL ? file : NULL;
 }
 
-/* drop_field: @key and what is said about it: "KEY_size", "KEY_base". */
+/* drop_field: the one at @position, and what is said about it: "KEY_size", "KEY_base". */
 static void
-drop_field(IndexEntry *entry, const char *key)
+drop_field(IndexEntry *entry, guint position)
 {
-    g_autofree char *prefix = g_strconcat(key, "_", NULL);
+    const IndexField *dropped = g_ptr_array_index(entry->extensions, position);
+    g_autofree char *prefix = dropped->subkey == NULL ? g_strconcat(dropped->key, "_", NULL) : NULL;
 
-    for (guint i = 0; i < entry->extensions->len; i++) {
+    g_ptr_array_remove_index(entry->extensions, position);
+    for (guint i = 0; prefix != NULL && i < entry->extensions->len; i++) {
         const IndexField *field = g_ptr_array_index(entry->extensions, i);
 
         if (g_str_has_prefix(field->key, prefix))
             g_ptr_array_remove_index(entry->extensions, i--);
     }
-    index_entry_set_extension(entry, key, NULL);
 }
 
 /* drop_absent: no field may name a file that is not here. The image does without it. */
 static void
 drop_absent(Own *own, IndexEntry *entry)
 {
-    for (guint i = 0; i < entry->extensions->len; i++) {
+    guint i = 0;
+
+    while (i < entry->extensions->len) {
         const IndexField *field = g_ptr_array_index(entry->extensions, i);
         const char *digest = store_is_blob(field->value) ? strrchr(field->value, '/') + 1 : NULL;
-        g_autofree char *key = g_strdup(field->key);
 
-        if (digest == NULL || lookup(own, digest) != NULL)
+        if (digest == NULL || lookup(own, digest) != NULL) {
+            i++;
             continue;
+        }
         g_ptr_array_add(
             own->report->warnings,
-            g_strdup_printf("%s: published without '%s', which could not be had", entry->name, key));
-        drop_field(entry, key);
-        i = (guint)-1; /* from the beginning: more than one may be gone */
+            g_strdup_printf("%s: published without '%s', which could not be had", entry->name, field->key));
+        drop_field(entry, i);
+        i = 0; /* more than one may be gone */
     }
 }
 
@@ -217,7 +212,7 @@ static IndexEntry *
 make_entry(Own *own, const IndexEntry *given, GError **error)
 {
     g_autoptr(IndexEntry) entry = index_entry_copy(given);
-    g_autofree char *key = key_of(given);
+    g_autofree char *key = mirror_image_key(given);
     const MirrorFile *file = lookup(own, key);
 
     if (file == NULL)
@@ -282,7 +277,7 @@ note_missing(Own *own, const MirrorSum *here)
     own->report->fetched.bytes -= here->bytes;
     for (guint i = 0; i < own->chosen->len; i++) {
         const IndexEntry *entry = g_ptr_array_index(own->chosen, i);
-        g_autofree char *key = key_of(entry);
+        g_autofree char *key = mirror_image_key(entry);
         const MirrorFile *file = key != NULL ? g_hash_table_lookup(own->by_key, key) : NULL;
 
         if (file != NULL && file->sha512 == NULL && file->error != NULL)

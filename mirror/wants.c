@@ -82,9 +82,8 @@ add_name(MirrorFile *file, const char *image, const char *path, GHashTable *by_n
     return true;
 }
 
-/* image_key: (transfer full) the digest that vouches for the image, or NULL. */
-static char *
-image_key(const IndexEntry *entry)
+char *
+mirror_image_key(const IndexEntry *entry)
 {
     if (entry->sha512 != NULL)
         return g_ascii_strdown(entry->sha512, -1);
@@ -134,7 +133,7 @@ static uint64_t
 stated_size(const IndexEntry *entry, const IndexField *field)
 {
     g_autofree char *key = g_strconcat(field->key, "_size", NULL);
-    const char *text = index_entry_extension(entry, key);
+    const char *text = field->subkey == NULL ? index_entry_extension(entry, key) : NULL;
     guint64 size;
 
     return text != NULL && g_ascii_string_to_unsigned(text, 10, 1, MIRROR_MAX_UNSTATED, &size, NULL) ? size
@@ -158,7 +157,7 @@ bool
 mirror_wants(const IndexEntry *entry, bool with_names, GPtrArray *files, GHashTable *by_key,
              GHashTable *by_name, GError **error)
 {
-    g_autofree char *key = image_key(entry);
+    g_autofree char *key = mirror_image_key(entry);
 
     if (key == NULL)
         return error_set_code(error, BASE_ERROR_UNTRUSTED,
@@ -170,7 +169,7 @@ mirror_wants(const IndexEntry *entry, bool with_names, GPtrArray *files, GHashTa
     for (guint i = 0; i < entry->extensions->len; i++) {
         const IndexField *field = g_ptr_array_index(entry->extensions, i);
 
-        if (field->subkey == NULL && store_is_blob(field->value))
+        if (store_is_blob(field->value))
             add_extra(entry, field, files, by_key);
     }
     return true;

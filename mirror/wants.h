@@ -36,6 +36,9 @@ void mirror_file_free(MirrorFile *file);
  */
 char *mirror_name(const char *file);
 
+/** mirror_image_key: (transfer full) (nullable) MirrorFile.key of the entry's image; NULL without a digest that vouches for it. */
+char *mirror_image_key(const IndexEntry *entry);
+
 /**
  * mirror_wants: add what @entry needs to @files (element-type MirrorFile): its file, its detached signature, and every
  * extension field that names a blob.

@@ -215,6 +215,20 @@ def test_an_image_is_published_without_a_manifest_that_cannot_be_had(own, repo, 
     assert "without 'x_manifest'" in done.stderr and "x_manifest" not in entry and "x_manifest_size" not in entry
 
 
+def test_fields_with_a_subkey_that_name_files_come_along_or_are_left_out(own, repo, server, tmp_path):
+    content = b"a part of an image"
+    there, gone = (hashlib.sha512(text).hexdigest() for text in (content, b"gone"))
+    (repo.folder / f"blobs/sha512/{there[:2]}").mkdir(parents=True)
+    (repo.folder / f"blobs/sha512/{there[:2]}/{there}").write_bytes(content)
+    repo.add("extra", make_content(seed=70), **{"x_part[a]": f"blobs/sha512/{there[:2]}/{there}", "x_part[b]": "text",
+                                                "x_gone[a]": f"blobs/sha512/{gone[:2]}/{gone}", "x_gone_note": "kept"})
+    repo.sign()
+    done = own.run("--image", "extra", timeout=120)
+    entry = entries(own, tmp_path)["extra"]
+    assert "without 'x_gone'" in done.stderr and "x_gone[a]" not in entry and entry["x_gone_note"] == "kept"
+    assert entry["x_part[a]"].endswith(there) and entry["x_part[b]"] == "text" and own.blobs()[there] is True
+
+
 # ---- simplestreams ----
 
 @pytest.fixture
@@ -252,6 +266,18 @@ def test_images_of_simplestreams_are_packed_into_our_layout(streamed, tmp_path):
     # Nothing but what the index names is left.
     named = {value.split("/")[-1] for value in re.findall(r"=(blobs/\S+)", streamed.read("index").decode())}
     assert set(streamed.blobs()) == named
+
+
+def test_a_digest_in_upper_case_is_the_same_digest(streamed, tmp_path):
+    item = streamed.streams.products["com.example:tiny:1:x86_64"]["versions"]["20240102"]["items"]["disk.img"]
+    item["sha256"] = item["sha256"].upper()
+    streamed.streams.publish("good")
+    assert streamed.run("--resign").report["images"] == 1 and streamed.names() == ["com.example-tiny-1"]
+    asked(streamed.server)
+    item["sha256"] = item["sha256"].lower()
+    streamed.streams.publish("good")
+    streamed.run("--resign")
+    assert not [path for path in asked(streamed.server) if path.startswith("/files")]
 
 
 def test_what_was_packed_is_not_fetched_again(streamed, tmp_path):

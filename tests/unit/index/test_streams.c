@@ -121,6 +121,22 @@ test_the_most_generic_disk_of_a_version_is_taken(void **state G_GNUC_UNUSED)
 }
 
 static void
+test_digests_in_upper_case_are_the_same_digests(void **state G_GNUC_UNUSED)
+{
+    g_autofree char *upper = g_ascii_strup(SHA256_B, -1), *longer = g_ascii_strup(SHA512_A, -1);
+    g_autofree char *text = g_strdup_printf(
+        PRODUCTS(
+            PRODUCT("p", AMD64,
+                    VERSION("1", "\"disk1.img\":{\"path\":\"one\",\"sha256\":\"%s\",\"sha512\":\"%s\"}"))),
+        upper, longer);
+    g_autoptr(GPtrArray) problems = g_ptr_array_new_with_free_func((GDestroyNotify)index_problem_free);
+    g_autoptr(Index) index = add(text, problems, NULL);
+
+    assert_string_equal(fixture_entry(index, 0)->sha256, SHA256_B);
+    assert_string_equal(fixture_entry(index, 0)->sha512, SHA512_A);
+}
+
+static void
 test_what_is_no_file_of_products_is_an_error(void **state G_GNUC_UNUSED)
 {
     static const char *const BAD[] = {"",
@@ -247,6 +263,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products_become_entries),
         cmocka_unit_test(test_the_most_generic_disk_of_a_version_is_taken),
+        cmocka_unit_test(test_digests_in_upper_case_are_the_same_digests),
         cmocka_unit_test(test_what_is_no_file_of_products_is_an_error),
         cmocka_unit_test(test_an_index_names_its_files_of_images),
         cmocka_unit_test(test_more_than_the_limits_is_an_error),

@@ -118,17 +118,23 @@ static void
 blobs_that_extension_fields_name_are_wanted_with_the_size_beside_them(void **state)
 {
     g_autoptr(IndexEntry) one = entry("one", "one.xz", 'a');
-    g_autofree char *b = hex('b'), *c = hex('c');
+    g_autofree char *b = hex('b'), *c = hex('c'), *d = hex('d');
     g_autofree char *manifest = g_strdup_printf("blobs/sha512/bb/%s", b);
     g_autofree char *other = g_strdup_printf("blobs/sha512/cc/%s", c);
+    g_autofree char *deeper = g_strdup_printf("blobs/sha512/dd/%s", d);
     const Wanted *wanted = *state;
 
     index_entry_set_extension(one, "x_manifest", manifest);
     index_entry_set_extension(one, "x_manifest_size", "4321");
     index_entry_set_extension(one, "x_later", other);
     index_entry_set_extension(one, "x_os", "debian");
+    index_entry_set_extension(one, "x_part", deeper);
+    ((IndexField *)g_ptr_array_index(one->extensions, 4))->subkey = g_strdup("boot");
+    index_entry_set_extension(one, "x_part_size", "7"); /* that of a field without a subkey */
     assert_true(want(*state, one, true, NULL));
-    assert_int_equal(wanted->files->len, 3);
+    assert_int_equal(wanted->files->len, 4);
+    assert_string_equal(((MirrorFile *)g_ptr_array_index(wanted->files, 3))->digest, d);
+    assert_int_equal(((MirrorFile *)g_ptr_array_index(wanted->files, 3))->size, 0);
     assert_int_equal(((MirrorFile *)g_ptr_array_index(wanted->files, 1))->size, 4321);
     assert_int_equal(((MirrorFile *)g_ptr_array_index(wanted->files, 2))->size, 0);
     assert_int_equal(((MirrorFile *)g_ptr_array_index(wanted->files, 2))->max_size, MIRROR_MAX_EXTRA);
