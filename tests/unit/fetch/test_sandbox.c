@@ -103,7 +103,7 @@ try_large_file(void)
 {
     char byte = 'x';
 
-    pwrite(file, &byte, 1, FILE_BYTES);
+    (void)!pwrite(file, &byte, 1, FILE_BYTES);
     return NOT_CONFINED;
 }
 
