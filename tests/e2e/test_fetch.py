@@ -564,8 +564,8 @@ def test_kill_9_while_unpacking_leaves_no_litter_after_the_next_pull(repo, add, 
     repo.sign()
     good(add())
     partial = image_name(packed, "part").replace("images", "partial")
-    # The first ftruncate() makes what the unpacking process is given; the first fchmod() follows when it is done.
-    for call in ("ftruncate", "fchmod"):
+    # memfd_create() makes what the unpacking process is given; the first fchmod() follows when it is done.
+    for call in ("memfd_create", "fchmod"):
         killed_at(home, call, "pull", "tiny")
         left = cache_files(home)
         assert partial in left and image_name(packed) not in left
