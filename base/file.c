@@ -154,6 +154,34 @@ file_remove(const char *path, GError **error)
     return true;
 }
 
+static int
+rename_new(const char *from, const char *to)
+{
+    struct stat status;
+
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+    if (link(from, to) == 0)
+        return unlink(from);
+    if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS)
+        return -1;
+    if (lstat(to, &status) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+bool
+file_rename_new(const char *from, const char *to, GError **error)
+{
+    if (rename_new(from, to) < 0)
+        return error_set_errno(error, "%s: cannot be put into place", to);
+    return true;
+}
+
 /* Sealed images carry the immutable flag; only files that are ours to remove come here. */
 static void
 clear_immutable(int dir_fd, const char *name)

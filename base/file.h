@@ -23,6 +23,10 @@ bool file_sync_dir(const char *path, GError **error);
 /** file_remove: unlink; a file that is not there is success. */
 bool file_remove(const char *path, GError **error);
 
+/** file_rename_new: rename where nothing has the name @to. Where the file system cannot be asked for that in one step (NFS) by a
+ * second name, or, where it has none, after a look. */
+bool file_rename_new(const char *from, const char *to, GError **error);
+
 /** file_remove_tree: rm -rf without following symbolic links; not there is success. Clears the immutable
  * flag. */
 bool file_remove_tree(const char *path, GError **error);

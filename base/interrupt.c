@@ -22,11 +22,14 @@ interrupt_install(void)
     /* SA_RESETHAND: a second Ctrl-C kills at once. No SA_RESTART: blocking calls return and look. */
     struct sigaction action = {.sa_handler = remember, .sa_flags = SA_RESETHAND};
     struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction normal = {
+        .sa_handler = SIG_DFL}; /* whoever started us may ignore it: then no child's end could be asked for */
 
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGCHLD, &normal, NULL);
 }
 
 int

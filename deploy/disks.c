@@ -3,6 +3,7 @@
 #include "deploy/disks.h"
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 
 #include <errno.h>
@@ -94,7 +95,5 @@ deploy_disks_make(const DiskBase *base, DeployMode mode, const char *path, uint6
 bool
 deploy_disks_move(const char *from, const char *to, GError **error)
 {
-    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0)
-        return error_set_errno(error, "%s: cannot be put into place", to);
-    return true;
+    return file_rename_new(from, to, error);
 }

@@ -80,7 +80,7 @@ read_messages(int fd, pid_t pid)
 static int
 wait_for(pid_t pid)
 {
-    int status = 0;
+    int status = -1; /* neither an exit nor a signal: what cannot be waited for has not succeeded */
 
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;

@@ -382,7 +382,7 @@ try_all(Blocks *blocks, const NetLimits *limits, GError **error)
 static bool
 drop_twin(Blocks *blocks, GError **error)
 {
-    if (blocks->twin == NULL || !net_ranges_is_lost(blocks->ranges, FILE_TWIN) ||
+    if (blocks->twin == NULL || blocks->ranges == NULL || !net_ranges_is_lost(blocks->ranges, FILE_TWIN) ||
         g_error_matches(*error, BASE_ERROR, BASE_ERROR_INTERRUPTED))
         return false;
     g_ptr_array_add(blocks->job->warnings,
@@ -446,6 +446,7 @@ blocks_fetch_only(const Job *job, const DiskManifest *manifest, const bool *is_g
                              .manifest = manifest,
                              .target = target,
                              .is_there = g_memdup2(is_good, manifest->blocks->len * sizeof *is_good),
+                             .facts = {.cores = pool_default_threads()},
                              .lock = PTHREAD_MUTEX_INITIALIZER};
     bool was_empty;
 

@@ -10,12 +10,45 @@
 #include <unistd.h>
 
 #define TEMP_PREFIX ".tmp-"
+#define BLOB_PREFIX "blobs/sha512/"
+#define VOUCHER_DIGITS 32 /* 128 bits, of which nobody finds a second one */
 
 void
 cache_key_clear(CacheKey *key)
 {
     g_clear_pointer(&key->digest, g_free);
     g_clear_pointer(&key->id, g_free);
+}
+
+/* The digest in "blobs/sha512/ab/HEX", or NULL for anything else: the field is the publisher's word. */
+const char *
+cache_blob_digest(const char *blob)
+{
+    const char *rest;
+
+    if (!g_str_has_prefix(blob, BLOB_PREFIX))
+        return NULL;
+    rest = blob + strlen(BLOB_PREFIX);
+    if (strlen(rest) < 3 || rest[2] != '/' || !digest_is_hex(DIGEST_SHA512, rest + 3) ||
+        strncmp(rest, rest + 3, 2) != 0)
+        return NULL;
+    return rest + 3;
+}
+
+/* By a manifest an image is what the manifest says, whatever file the index names beside it: another source with another manifest
+ * for the same file has another image. */
+static void
+add_voucher(CacheKey *key, const IndexEntry *entry)
+{
+    const char *blob = index_entry_extension(entry, INDEX_MANIFEST);
+    const char *manifest = blob != NULL ? cache_blob_digest(blob) : NULL;
+    g_autofree char *file = NULL, *lower = NULL;
+
+    if (manifest == NULL)
+        return;
+    file = g_steal_pointer(&key->id);
+    lower = g_ascii_strdown(manifest, VOUCHER_DIGITS);
+    key->id = g_strdup_printf("%s-%s", file, lower);
 }
 
 bool
@@ -34,6 +67,7 @@ cache_key_init(CacheKey *key, const IndexEntry *entry, GError **error)
             error, BASE_ERROR_UNTRUSTED,
             "%s: the index has no SHA-512 or SHA-256 checksum of it, so it cannot be verified", entry->name);
     }
+    add_voucher(key, entry);
     return true;
 }
 
@@ -170,6 +204,37 @@ cache_find(const CacheKey *key, DiskFormat *out_format)
         }
     }
     return NULL;
+}
+
+/* (transfer full) (nullable) an image in the folder @images below @cache. */
+static char *
+find_content(const char *cache, const char *sha512)
+{
+    g_autofree char *images = g_build_filename(cache, "images", NULL);
+    g_autoptr(GDir) dir = g_dir_open(images, 0, NULL);
+
+    for (const char *leaf; dir != NULL && (leaf = g_dir_read_name(dir)) != NULL;) {
+        const size_t length = strlen(sha512);
+
+        if (g_ascii_strncasecmp(leaf, sha512, length) == 0 && (leaf[length] == '-' || leaf[length] == '.') &&
+            (g_str_has_suffix(leaf, ".raw") || g_str_has_suffix(leaf, ".qcow2")))
+            return g_build_filename(images, leaf, NULL);
+    }
+    return NULL;
+}
+
+char *
+cache_find_content(const char *sha512)
+{
+    g_autofree char *own = path_cache(), *shared = path_shared_cache(), *leaf = NULL;
+    char *path = find_content(own, sha512);
+
+    if (path != NULL || shared == NULL)
+        return path;
+    path = find_content(shared, sha512);
+    leaf = path != NULL ? g_path_get_basename(path) : NULL;
+    g_free(path);
+    return leaf != NULL ? find_shared(leaf) : NULL;
 }
 
 bool

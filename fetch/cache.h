@@ -15,13 +15,17 @@
 typedef struct {
     DigestKind kind;
     char *digest; /* lower-case hex over the published file */
-    char *id;     /* the file name without suffix */
+    char *
+        id; /* the file name without suffix: the digest, and the manifest's first digits where the entry has one */
 } CacheKey;
 void cache_key_clear(CacheKey *key);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(CacheKey, cache_key_clear)
 
 /** cache_key_init: from the entry's SHA-512, else its SHA-256. BASE_ERROR_UNTRUSTED where it has neither. */
 bool cache_key_init(CacheKey *key, const IndexEntry *entry, GError **error);
+
+/** cache_blob_digest: (nullable) the SHA-512, in hex, in a reference to a blob: "blobs/sha512/ab/HEX". */
+const char *cache_blob_digest(const char *blob);
 
 /** cache_prepare: make the folders; images/ so that qemu under another user can open files in it. */
 bool cache_prepare(GError **error);
@@ -31,6 +35,10 @@ bool cache_prepare(GError **error);
  * host, where its file and folder are root's or ours and nobody else may write.
  */
 char *cache_find(const CacheKey *key, DiskFormat *out_format);
+
+/** cache_find_content: (transfer full) (nullable) a complete image of the published file with that SHA-512, whoever vouches for it:
+ * for uses whose result is verified. */
+char *cache_find_content(const char *sha512);
 
 /* Each returns (transfer full) a path. */
 char *cache_image_path(const CacheKey *key, DiskFormat format);

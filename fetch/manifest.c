@@ -13,20 +13,6 @@
 
 #include <string.h>
 
-#define BLOB_PREFIX "blobs/sha512/"
-
-/* The digest in "blobs/sha512/ab/HEX", or NULL for anything else: the field is the publisher's word. */
-static const char *
-digest_of(const char *blob)
-{
-    const char *rest = blob + strlen(BLOB_PREFIX);
-
-    if (!g_str_has_prefix(blob, BLOB_PREFIX) || strlen(rest) < 3 || rest[2] != '/' ||
-        !digest_is_hex(DIGEST_SHA512, rest + 3) || strncmp(rest, rest + 3, 2) != 0)
-        return NULL;
-    return rest + 3;
-}
-
 static bool
 is_right(GBytes *bytes, const char *digest)
 {
@@ -148,7 +134,7 @@ JobResult
 manifest_fetch(const Job *job, DiskManifest **out_manifest, GError **error)
 {
     const char *blob = index_entry_extension(job->entry, INDEX_MANIFEST);
-    const char *digest = blob != NULL ? digest_of(blob) : NULL;
+    const char *digest = blob != NULL ? cache_blob_digest(blob) : NULL;
     g_autofree char *path = cache_manifest_path(&job->key);
     g_autoptr(GBytes) bytes = NULL;
     g_autoptr(GError) problem = NULL;
@@ -196,7 +182,8 @@ manifest_fetch_twin(const Job *job, const DiskManifest *manifest, char **out_fil
 {
     const char *file = index_entry_extension(job->entry, INDEX_ZSTD);
     const char *blob = index_entry_extension(job->entry, INDEX_ZSTD_MANIFEST);
-    const char *digest = file != NULL && blob != NULL && digest_of(file) != NULL ? digest_of(blob) : NULL;
+    const char *digest =
+        file != NULL && blob != NULL && cache_blob_digest(file) != NULL ? cache_blob_digest(blob) : NULL;
     g_autoptr(GError) problem = NULL;
     g_autoptr(GBytes) bytes = digest != NULL ? download(job, blob, digest, &problem) : NULL;
     DiskManifest *twin = bytes != NULL ? parse_twin(job, bytes, manifest, &problem) : NULL;

@@ -32,15 +32,25 @@ part_path(const Output *output, const char *id, DiskFormat format)
     return g_strdup_printf("%s/.virt-depot-%.*s.part", folder, PART_DIGITS, digest);
 }
 
-/* Locked as long as it is open, so that two pulls to one file do not meet in it. */
+/* Locked as long as it is open, so that two pulls to one file do not meet in it. Its name can be guessed: whoever owns it or has
+ * another name for it could change it later. */
 static int
 open_part(const char *path, GError **error)
 {
-    int fd = file_lock(path, false, error);
+    g_auto(Fd) fd = file_lock(path, false, error);
+    struct stat status;
 
-    if (fd < 0 && error != NULL)
-        g_prefix_error(error, "cannot write there: ");
-    return fd;
+    if (fd < 0) {
+        if (error != NULL)
+            g_prefix_error(error, "cannot write there: ");
+        return -1;
+    }
+    if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_uid != geteuid() ||
+        status.st_nlink != 1) {
+        error_set(error, "%s: is in the way and is not a file of one's own; remove it", path);
+        return -1;
+    }
+    return fd_steal(&fd);
 }
 
 static bool
@@ -50,8 +60,9 @@ put_into_place(const Output *output, int fd, const char *part, GError **error)
 
     if (fchmod(fd, output->mode) < 0 || fsync(fd) < 0)
         return error_set_errno(error, "%s: cannot be completed", output->name);
-    if ((output->may_replace ? rename(part, output->path)
-                             : renameat2(AT_FDCWD, part, AT_FDCWD, output->path, RENAME_NOREPLACE)) < 0)
+    if (!output->may_replace && !file_rename_new(part, output->path, error))
+        return false;
+    if (output->may_replace && rename(part, output->path) < 0)
         return error_set_errno(error, "%s: cannot be put into place", output->name);
     return file_sync_dir(folder, error);
 }

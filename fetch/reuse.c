@@ -162,20 +162,10 @@ reuse_way_clear(ReuseWay *way)
     g_clear_pointer(&way->base, g_free);
 }
 
-static char *
-find_cached(const IndexEntry *entry, const char *sha512)
-{
-    IndexEntry wanted = {.name = entry->name, .sha512 = (char *)sha512};
-    g_auto(CacheKey) key = {0};
-    DiskFormat format;
-
-    return cache_key_init(&key, &wanted, NULL) ? cache_find(&key, &format) : NULL;
-}
-
 static bool
-is_here(void *entry, const char *sha512)
+is_here(void *unused G_GNUC_UNUSED, const char *sha512)
 {
-    g_autofree char *path = find_cached(entry, sha512);
+    g_autofree char *path = cache_find_content(sha512);
 
     return path != NULL;
 }
@@ -183,10 +173,10 @@ is_here(void *entry, const char *sha512)
 bool
 reuse_find_way(const IndexEntry *entry, ReuseWay *out_way)
 {
-    out_way->deltas = ways_find(entry, is_here, (void *)entry, &out_way->size);
+    out_way->deltas = ways_find(entry, is_here, NULL, &out_way->size);
     if (out_way->deltas == NULL)
         return false;
-    out_way->base = find_cached(entry, g_array_index(out_way->deltas, IndexDelta, 0).base_sha512);
+    out_way->base = cache_find_content(g_array_index(out_way->deltas, IndexDelta, 0).base_sha512);
     return out_way->base != NULL;
 }
 

@@ -108,11 +108,17 @@ shut_files(GError **error)
     return is_ok;
 }
 
+/* Never more than there is: raising a hard limit takes a privilege. */
 static bool
 limit(int what, uint64_t value)
 {
-    const struct rlimit both = {value, value};
+    struct rlimit both;
 
+    if (getrlimit(what, &both) < 0)
+        return false;
+    if (both.rlim_max == RLIM_INFINITY || both.rlim_max > value)
+        both.rlim_max = value;
+    both.rlim_cur = both.rlim_max;
     return setrlimit(what, &both) == 0;
 }
 

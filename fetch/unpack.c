@@ -183,6 +183,7 @@ UnpackEnd
 unpack_wait(Unpack *unpack, Progress *progress, DiskManifest **out_manifest, GError **error)
 {
     struct pollfd end = {.fd = unpack->wake}; /* its end alone: what it may say there is nothing */
+    int status;
 
     unpack_wake(unpack);
     do {
@@ -190,7 +191,10 @@ unpack_wait(Unpack *unpack, Progress *progress, DiskManifest **out_manifest, GEr
             return UNPACK_FAILED;
         progress_set(progress, unpack_used(unpack));
     } while (poll(&end, 1, POLL_MS) <= 0);
-    return read_report(unpack, reap(unpack), out_manifest, error);
+    status = reap(unpack);
+    if (!interrupt_check(error)) /* Ctrl-C ends both */
+        return UNPACK_FAILED;
+    return read_report(unpack, status, out_manifest, error);
 }
 
 void

@@ -173,6 +173,8 @@ whole_unpack(const Whole *whole, Unpack *unpack, GError **error)
     g_autofree char *label = g_strdup_printf("unpack %s", whole->job->entry->name);
     g_autoptr(Progress) progress = NULL;
     g_autoptr(DiskManifest) manifest = NULL;
+    g_autoptr(GError) problem = NULL;
+    g_autofree char *signed_manifest = cache_manifest_path(&whole->job->key);
     uint64_t size;
 
     if (!fd_size(whole->fd, whole->path, &size, error)) {
@@ -184,8 +186,12 @@ whole_unpack(const Whole *whole, Unpack *unpack, GError **error)
         progress_skip(progress, unpack_used(unpack));
     if (!disk_is_xz(whole->fd))
         return copy(whole, progress, error);
-    return unpack_xz(whole, size, unpack, progress, &manifest, error) == UNPACK_DONE &&
-           (manifest == NULL || local_manifest_write(&whole->job->key, manifest, error));
+    if (unpack_xz(whole, size, unpack, progress, &manifest, error) != UNPACK_DONE)
+        return false;
+    if (manifest != NULL && !g_file_test(signed_manifest, G_FILE_TEST_EXISTS) &&
+        !local_manifest_write(&whole->job->key, manifest, &problem)) /* the image is good without */
+        g_ptr_array_add(whole->job->warnings, g_strdup(problem->message));
+    return true;
 }
 
 /* ---- all of it ---- */

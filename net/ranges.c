@@ -191,7 +191,7 @@ blame(NetRanges *ranges, RangeMirror *mirror, RangeVerdict verdict, GError *prob
         put_out(ranges, mirror);
 }
 
-/* Connections that break together are one failure: those that had been made before the last one do not count. */
+/* Connections that break together are one failure: those that had been made before the last one that counted do not count. */
 static void
 note_failure(NetRanges *ranges, const RangeRequest *request, RangeMirror *mirror, GError *problem)
 {
@@ -202,10 +202,10 @@ note_failure(NetRanges *ranges, const RangeRequest *request, RangeMirror *mirror
     if (request->started_us >= mirror->failed_us) {
         mirror->lapses++;
         mirror->failures++;
+        mirror->failed_us = now;
     }
     if (request->has_progress)
         mirror->failures = 0;
-    mirror->failed_us = now;
     mirror->resume_us =
         now + 1000 * (gint64)net_curl_pause_ms(request->curl, ranges->limits, mirror->failures);
     if (mirror->failures > ranges->limits->max_failures)

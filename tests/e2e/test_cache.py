@@ -8,6 +8,7 @@ import os
 import pty
 import random
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -17,12 +18,18 @@ from pathlib import Path
 import pytest
 
 from conftest import BIN, run
-from fetch_helpers import QUICK, Server, wait_for
+from fetch_helpers import QUICK, Keys, Repository, Server, wait_for
 from push_helpers import fingerprint_of
 from repo_helpers import can_strace, make_image
 
 BLOCK = 16 << 20
 DAY = 24 * 3600
+
+
+def fields_of(folder, name):
+    """The lines of the entry @name of the index in @folder."""
+    text = (folder / "index").read_text().split(f"[{name}]\n", 1)[1].split("\n\n")[0].split("\n[")[0]
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +328,40 @@ def test_a_pull_heals_what_was_changed_since_it_was_verified(host):
     assert done.returncode == 1 and "1 of 3 blocks" in done.stderr and host.server.log == []
 
 
+def test_another_source_with_the_same_file_and_another_manifest_has_another_image(host, tmp_path_factory):
+    """Whoever signs any source cannot say what is in the image of another: not by planting it, nor by healing it."""
+    tmp_path = tmp_path_factory.mktemp("e")  # the path of a GnuPG home may not be long
+    evil = tmp_path / "evil"
+    for words in (("repo", "init", evil), ("repo", "add", evil, host.repository / "one", "--name", "two",
+                                           "--no-inspect", "--arch", "x86_64")):
+        host.depot(*words, env={"VIRT_DEPOT_HOME": str(tmp_path / "attacker")})
+    keys = Keys(tmp_path / "keys")
+    keys.make("evil")
+    mine = fields_of(evil, "two")
+    theirs = fields_of(host.repository / "repo", "two")
+    made = Repository(tmp_path / "served", keys, signer="evil")
+    made.entries.append("[two]\n" + "".join(f"{key}={value}\n" for key, value in {
+        **mine, "file": theirs["file"], "checksum[sha512]": theirs["checksum[sha512]"]}.items()))
+    made.sign()
+    shutil.copytree(evil / "blobs", made.folder / "blobs")
+    for file, content in ((theirs["file"], evil / mine["file"]), (mine["x_manifest"], evil / mine["x_manifest"])):
+        (made.folder / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(content, made.folder / file)
+    server = Server(made.folder)
+    host.depot("source", "add", "evil", server.url, "--fingerprint", keys.fingerprints["evil"])
+    try:
+        planted = host.pull("evil/two")
+        assert planted.read_bytes() == host.content("one")
+        good = host.pull("src/two")
+        assert good != planted and good.read_bytes() == host.content("two")
+        damage(good, 4096)
+        assert verified(host)["src/two"]["state"] == "healed"
+        assert good.read_bytes() == host.content("two") and host.pull("evil/two") == planted
+    finally:
+        server.close()
+        keys.close()
+
+
 def test_a_running_guest_reads_right_data_after_its_base_was_healed(host):
     """Over an overlay that stays open: in place, so that qemu's open file heals too; good pages never change."""
     base = host.pull("one")
@@ -351,7 +392,7 @@ def test_what_cannot_be_healed_is_told_and_left_as_it_is(host, why):
     path = host.pull("one")
     damage(path, 0, 2 * BLOCK + 8192)
     broken, manifest = path.read_bytes(), path.with_suffix(".manifest").read_bytes()
-    blob = next(p for p in (host.repository / "repo/blobs").rglob("*") if p.name == path.stem)
+    blob = next(p for p in (host.repository / "repo/blobs").rglob("*") if p.name == path.stem.split("-")[0])
     name = "/" + str(blob.relative_to(host.repository / "repo"))
     if why == "gone":
         host.server.always[name] = host.server.status(404)

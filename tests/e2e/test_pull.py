@@ -61,7 +61,7 @@ class Published:
         fields = dict(line.split("=", 1) for line in listed.splitlines() if "=" in line)
         self.file, self.manifest = fields["file"], fields["x_manifest"]
         self.packed = (self.folder / self.file).read_bytes()
-        self.id = hashlib.sha512(self.packed).hexdigest()
+        self.id = f"{hashlib.sha512(self.packed).hexdigest()}-{self.manifest.rsplit('/', 1)[1][:32]}"
         self.digest = hashlib.sha256(self.image.read_bytes()).hexdigest()
         self.places = self.parse((self.folder / self.manifest).read_bytes())
 
@@ -540,7 +540,7 @@ def test_without_its_manifest_the_image_is_fetched_as_a_whole(puller, published)
     done = puller.run("pull", "big")
     assert done.returncode == 0, done.stderr
     assert hashlib.sha256(Path(done.stdout.strip()).read_bytes()).hexdigest() == published.digest
-    assert puller.files() == [f"images/{published.id}.raw"]
+    assert puller.files() == [f"images/{published.id}.local-manifest", f"images/{published.id}.raw"]
 
 
 def test_a_kept_manifest_is_not_fetched_again_unless_it_is_damaged(puller, published):

@@ -48,10 +48,11 @@ manifest_of_one_block(void)
 static void
 init_key(CacheKey *key, char digit)
 {
-    g_autofree char *digest = g_strnfill(128, digit);
-    const IndexEntry entry = {.name = (char *)"tiny", .sha512 = digest};
+    g_autoptr(IndexEntry) entry = index_entry_new();
 
-    assert_true(cache_key_init(key, &entry, NULL));
+    entry->name = g_strdup("tiny");
+    entry->sha512 = g_strnfill(128, digit);
+    assert_true(cache_key_init(key, entry, NULL));
 }
 
 static void
