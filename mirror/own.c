@@ -192,16 +192,24 @@ pack(Own *own, IndexEntry *entry, const MirrorFile *file, GError **error)
     return publish_import_pack(own->import, &work, entry, error);
 }
 
-/* drop_packed: the files that images were made of; no index names them. */
+/* drop_packed: the files that images were made of, but for one that some version has as an image of its own. */
 static bool
 drop_packed(const Own *own, GError **error)
 {
-    for (guint i = 0; needs_packing(own) && i < own->files->len; i++) {
+    g_autoptr(GHashTable) needed = NULL;
+
+    if (!needs_packing(own) || own->files->len == 0)
+        return true;
+    needed = mirror_needed(publish_import_store(own->import), error);
+    if (needed == NULL)
+        return false;
+    for (guint i = 0; i < own->files->len; i++) {
         const MirrorFile *file = g_ptr_array_index(own->files, i);
         g_autofree char *path =
             file->sha512 != NULL ? g_strdup_printf("blobs/sha512/%.2s/%s", file->sha512, file->sha512) : NULL;
 
-        if (path != NULL && !store_remove_blob(publish_import_store(own->import), path, error))
+        if (path != NULL && !g_hash_table_contains(needed, path) &&
+            !store_remove_blob(publish_import_store(own->import), path, error))
             return false;
     }
     return true;
@@ -345,13 +353,23 @@ set_version(Own *own, GError **error)
     return true;
 }
 
+/* prune: who publishes images of their own here did not ask for their past to be forgotten, unless they said --keep. */
+static bool
+prune(Own *own, GError **error)
+{
+    MirrorOptions options = *own->options;
+
+    if (!options.is_keep_asked && publish_import_has_own(own->import))
+        options.keep = MIRROR_MAX_KEEP;
+    return mirror_prune(publish_import_store(own->import), &own->notes, &options, own->report, error);
+}
+
 bool
 mirror_own(const MirrorOptions *options, MirrorReport *report, GError **error)
 {
     g_auto(Own) own = {.options = options, .report = report};
 
-    if (!open_own(&own, error) || !fill(&own, error) || !set_version(&own, error) ||
-        !mirror_prune(publish_import_store(own.import), &own.notes, options, report, error))
+    if (!open_own(&own, error) || !fill(&own, error) || !set_version(&own, error) || !prune(&own, error))
         return false;
     return report->missing->len == 0 ||
            error_set(error, "%u of %u images are missing or not the newest: %s", report->missing->len,

@@ -45,6 +45,27 @@ new_set(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
 }
 
+static bool
+add_all_needed(Store *store, const GArray *generations, GHashTable *needed, GError **error)
+{
+    for (guint i = 0; i < generations->len; i++)
+        if (!add_needed(store, g_array_index(generations, StoreGeneration, i).version, needed, error)) {
+            g_prefix_error(error, "no file was removed, as what a version needs is not known: ");
+            return false;
+        }
+    return true;
+}
+
+GHashTable *
+mirror_needed(Store *store, GError **error)
+{
+    g_autoptr(GArray) generations = store_list_generations(store, error);
+    g_autoptr(GHashTable) needed = new_set();
+
+    return generations != NULL && add_all_needed(store, generations, needed, error) ? g_steal_pointer(&needed)
+                                                                                    : NULL;
+}
+
 bool
 mirror_is_complete(Store *store, MirrorSum *out_files, GError **error)
 {
@@ -140,13 +161,9 @@ mirror_prune(Store *store, MirrorNotes *notes, const MirrorOptions *options, Mir
         return false;
     old = publish_choose_old(generations, options->keep, before);
     if (!drop_names(store, notes, before, options->is_dry, error) ||
-        !drop_versions(store, generations, old, report, options->is_dry, error))
+        !drop_versions(store, generations, old, report, options->is_dry, error) ||
+        !add_all_needed(store, generations, needed, error))
         return false;
-    for (guint i = 0; i < generations->len; i++)
-        if (!add_needed(store, g_array_index(generations, StoreGeneration, i).version, needed, error)) {
-            g_prefix_error(error, "no file was removed, as what a version needs is not known: ");
-            return false;
-        }
     return drop_blobs(store, needed, before, report, options->is_dry, error) &&
            (options->is_dry || store_part_sweep(store, before, NULL, error));
 }

@@ -5,12 +5,16 @@
 #include "mirror/choose.h"
 #include "mirror/files.h"
 
+#define MIRROR_KEEP 2u
+#define MIRROR_MAX_KEEP 1000000u
+
 /** MirrorOptions: borrowed. */
 typedef struct {
     const char *source;
     const char *dir;
-    unsigned keep; /* versions, at least 1 */
-    int64_t grace; /* seconds */
+    unsigned keep;      /* versions, 1 to MIRROR_MAX_KEEP */
+    bool is_keep_asked; /* by the user; else it is MIRROR_KEEP */
+    int64_t grace;      /* seconds */
     uint64_t max_rate;
     bool want_digests;
     bool is_dry;
@@ -51,6 +55,9 @@ bool mirror_report_files(MirrorReport *report, const GPtrArray *files, const Mir
  */
 bool mirror_prune(Store *store, MirrorNotes *notes, const MirrorOptions *options, MirrorReport *report,
                   GError **error);
+
+/** mirror_needed: (transfer full) (element-type utf8) the set of the blobs that any version in @store needs. */
+GHashTable *mirror_needed(Store *store, GError **error);
 
 /** mirror_is_complete: whether every file that the current version needs is there. */
 bool mirror_is_complete(Store *store, MirrorSum *out_files, GError **error);

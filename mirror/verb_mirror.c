@@ -7,13 +7,12 @@
 
 #include <stdio.h>
 
-#define KEEP_VERSIONS 2
-#define MAX_KEEP 1000000
+#define NOT_GIVEN G_MININT
 #define GRACE "7d"
 #define MAX_NEWEST 1000000
 #define MIN_RATE (16u << 10) /* slower than that, a server's stall could not be told from the limit */
 
-static int option_keep = KEEP_VERSIONS, option_newest = -1;
+static int option_keep = NOT_GIVEN, option_newest = -1;
 static char *option_grace, *option_rate, *option_arch;
 static char **option_images, **option_os_infos;
 static gboolean option_json, option_dry_run, option_check, option_resign;
@@ -30,8 +29,8 @@ static const GOptionEntry OPTIONS[] = {
     {"image", 0, 0, G_OPTION_ARG_STRING_ARRAY, &option_images,
      "Images whose name or alias matches, with * and ?; repeatable; signed anew", "PATTERN"},
     {"json", 0, 0, G_OPTION_ARG_NONE, &option_json, "Print the report as JSON", NULL},
-    {"keep", 0, 0, G_OPTION_ARG_INT, &option_keep, "Versions to keep at least, with their files (default: 2)",
-     "N"},
+    {"keep", 0, 0, G_OPTION_ARG_INT, &option_keep,
+     "Versions to keep at least (default: 2; with images of DIR's own: all)", "N"},
     {"limit-rate", 0, 0, G_OPTION_ARG_STRING, &option_rate, "Bytes per second at most, such as 10M", "SIZE"},
     {"newest", 0, 0, G_OPTION_ARG_INT, &option_newest,
      "Of each operating system the newest N versions alone; signed anew", "N"},
@@ -134,8 +133,11 @@ read_choice(MirrorChoice *choice, GError **error)
 static bool
 read_options(MirrorOptions *options, GError **error)
 {
-    if (option_keep < 1 || option_keep > MAX_KEEP)
-        return error_set_code(error, BASE_ERROR_USAGE, "--keep: a number from 1 to %d is expected", MAX_KEEP);
+    options->is_keep_asked = option_keep != NOT_GIVEN;
+    options->keep = options->is_keep_asked ? (unsigned)MAX(option_keep, 0) : MIRROR_KEEP;
+    if (options->keep < 1 || options->keep > MIRROR_MAX_KEEP)
+        return error_set_code(error, BASE_ERROR_USAGE, "--keep: a number from 1 to %u is expected",
+                              MIRROR_MAX_KEEP);
     if (!cli_parse_age(option_grace != NULL ? option_grace : GRACE, &options->grace, error)) {
         g_prefix_error(error, "--grace: ");
         return false;
@@ -147,7 +149,6 @@ read_options(MirrorOptions *options, GError **error)
     if (option_rate != NULL && options->max_rate < MIN_RATE)
         return error_set_code(error, BASE_ERROR_USAGE,
                               "--limit-rate: at least %u bytes per second are expected", MIN_RATE);
-    options->keep = (unsigned)option_keep;
     options->want_digests = option_check;
     options->is_dry = option_dry_run;
     return read_choice(&options->choice, error);

@@ -47,6 +47,33 @@ publish_import_index(const PublishImport *import)
     return import->index;
 }
 
+static bool
+has_own(const Index *index)
+{
+    for (guint i = 0; i < index->entries->len; i++)
+        if (index_entry_extension(g_ptr_array_index(index->entries, i), PUBLISH_ORIGIN) == NULL)
+            return true;
+    return false;
+}
+
+bool
+publish_import_has_own(PublishImport *import)
+{
+    g_autoptr(GArray) generations = NULL;
+
+    if (has_own(import->index))
+        return true;
+    generations = store_list_generations(import->repo->store, NULL);
+    for (guint i = 0; generations != NULL && i < generations->len; i++) {
+        const uint64_t version = g_array_index(generations, StoreGeneration, i).version;
+        g_autoptr(Index) index = publish_repo_read_version(import->repo, version, NULL);
+
+        if (index == NULL || has_own(index))
+            return true;
+    }
+    return generations == NULL;
+}
+
 static void
 describe(IndexEntry *entry, const PublishImage *image, const PublishPacking *packing, PublishBlob *file,
          const PublishBlob *manifest)

@@ -59,6 +59,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(PublishImport, publish_import_free)
 Store *publish_import_store(const PublishImport *import);       /* borrowed */
 const Index *publish_import_index(const PublishImport *import); /* as it is now; borrowed */
 
+/** publish_import_has_own: whether a version that is kept has an image that did not come from elsewhere, or cannot be read. */
+bool publish_import_has_own(PublishImport *import);
+
 /** PublishWork: what a file has to go through that others published as no client of ours reads it: borrowed. */
 typedef struct {
     const char *path; /* of the image, verified */

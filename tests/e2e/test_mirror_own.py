@@ -126,6 +126,25 @@ def test_images_of_one_s_own_stay_and_are_never_replaced(own, tmp_path):
     assert "does not come from 'up'" in done.stderr and sorted(own.names()) == ["debian-12", "fedora-40", "mine"]
 
 
+def test_the_past_of_images_of_one_s_own_is_kept_unless_asked_otherwise(own, repo, tmp_path):
+    def change(seed):
+        repo.entries = [entry for entry in repo.entries if "rescue" not in entry]
+        repo.add("rescue", make_content(seed=seed, size=1 << 18, noise=20 << 10))
+        repo.sign()
+        return own.run("--image", "rescue", "--grace", "0").report["versions_removed"]
+
+    assert [change(seed) for seed in (80, 81, 82)] == [0, 1, 1]  # versions of what was mirrored, and the empty one
+    for seed in (1, 2, 3):
+        add(own.depot, own.folder, make_image(tmp_path / "mine.raw", seed=seed), "mine")
+    before = set(own.blobs())
+    assert change(83) == 0 and before < set(own.blobs())
+    own.depot("repo", "remove", own.folder, "mine")
+    assert change(84) == 0 and before < set(own.blobs())
+    kept = sorted(own.folder.glob("gen/*"))
+    assert own.run("--image", "rescue", "--grace", "0", "--keep", "1").report["versions_removed"] == len(kept) - 1
+    assert not before & set(own.blobs())
+
+
 def test_two_sources_share_a_repository(own, repo, server, keys, tmp_path):
     own.run("--image", "fedora-*")
     own.add_source(f"{server.url}/index.asc", keys.fingerprints["good"], tmp_path / "key", name="second")
@@ -278,6 +297,25 @@ def test_a_digest_in_upper_case_is_the_same_digest(streamed, tmp_path):
     streamed.streams.publish("good")
     streamed.run("--resign")
     assert not [path for path in asked(streamed.server) if path.startswith("/files")]
+
+
+def test_a_file_that_another_version_has_as_an_image_is_not_removed(streamed, keys, tmp_path):
+    """The same bytes from a repository that has them as they are, without packing."""
+    content = streamed.streams.path.read_bytes()
+    plain = Repository(tmp_path / "plain", keys)
+    plain.add("same", content, packed=content, format="qcow2", size=str(3 << 20))
+    plain.sign()
+    server = Server(plain.folder)
+    try:
+        streamed.add_source(f"{server.url}/index.asc", keys.fingerprints["good"], tmp_path / "key", name="plain")
+        streamed.depot("mirror", "--resign", "plain", streamed.folder)
+    finally:
+        server.close()
+    digest = hashlib.sha512(content).hexdigest()
+    assert streamed.blobs() == {digest: True}
+    streamed.run("--resign")
+    assert sorted(streamed.names()) == ["com.example-tiny-1", "same"] and streamed.blobs()[digest] is True
+    streamed.depot("repo", "check", streamed.folder)
 
 
 def test_what_was_packed_is_not_fetched_again(streamed, tmp_path):
