@@ -27,6 +27,7 @@ void
 prune_result_clear(PruneResult *result)
 {
     g_clear_pointer(&result->lines, g_ptr_array_unref);
+    g_clear_pointer(&result->doubt, g_free);
 }
 
 static void
@@ -81,7 +82,7 @@ lock(CacheImage *image)
 
 /* Choose and lock until both agree: where one cannot go another one may have to. reasons[i]: why it stays. */
 static bool *
-choose(const CacheContents *contents, const PruneRule *rule, bool is_dry_run, char **reasons)
+choose(const CacheContents *contents, const PruneRule *rule, bool is_dry_run, GPtrArray *reasons)
 {
     g_autofree bool *is_kept = g_new0(bool, MAX(contents->images->len, 1));
 
@@ -94,8 +95,8 @@ choose(const CacheContents *contents, const PruneRule *rule, bool is_dry_run, ch
 
             if (!is_chosen[i] || image->lock >= 0 || is_dry_run)
                 continue;
-            reasons[i] = lock(image);
-            if (reasons[i] == NULL)
+            g_ptr_array_index(reasons, i) = lock(image);
+            if (g_ptr_array_index(reasons, i) == NULL)
                 continue;
             unlock(image);
             is_kept[i] = true;
@@ -128,36 +129,46 @@ used_by(const CacheImage *image)
 
 /* The images that the rule would remove if nobody needed them are worth a line. */
 static void
-explain_kept(const CacheContents *contents, const PruneRule *rule, char **reasons, PruneResult *result)
+explain_kept(const CacheContents *contents, const PruneRule *rule, const GPtrArray *reasons,
+             PruneResult *result)
 {
     bool is_too_much = rule->max_bytes > 0 && result->left_bytes > rule->max_bytes;
 
     for (guint i = 0; i < contents->images->len; i++) {
         const CacheImage *image = g_ptr_array_index(contents->images, i);
+        const char *reason = g_ptr_array_index(reasons, i);
         bool is_old = rule->max_age >= 0 && rule->now - image->last_used > rule->max_age;
-        char *reason = image->users != NULL ? used_by(image) : g_strdup(reasons[i]);
 
-        if (reason != NULL && (is_old || is_too_much || reasons[i] != NULL))
-            add_line(result, image->id, contents_name(image), image->path, image->disk_bytes, reason);
-        else
-            g_free(reason);
+        if (reason != NULL || (image->users != NULL && (is_old || is_too_much)))
+            add_line(result, image->id, contents_name(image), image->path, image->disk_bytes,
+                     image->users != NULL ? used_by(image) : g_strdup(reason));
     }
+}
+
+/* One that is to go and that nobody is known to need; out_doubt: (transfer none) (nullable) why it stays all the same. */
+static bool
+may_go(const CacheContents *contents, const CacheImage *image, const char **out_doubt)
+{
+    if (image->users != NULL)
+        return false;
+    *out_doubt = uses_doubt(contents->uses, image->id);
+    return *out_doubt == NULL;
 }
 
 static bool
 prune_images(CacheContents *contents, const PruneRule *rule, bool is_dry_run, PruneResult *result,
              GError **error)
 {
-    g_auto(GStrv) reasons = g_new0(char *, contents->images->len + 1);
-    g_autofree bool *is_chosen = choose(contents, rule, is_dry_run, reasons);
+    g_autoptr(GPtrArray) reasons = g_ptr_array_new_with_free_func(g_free);
+    g_autofree bool *is_chosen = NULL;
 
+    g_ptr_array_set_size(reasons, (gint)contents->images->len);
+    is_chosen = choose(contents, rule, is_dry_run, reasons);
     contents_find_users(contents); /* now that nobody can make another one */
-    if (contents->uses->doubts->len > 0)
-        return error_set(error, "no image is removed, as it cannot be told which ones are needed: %s",
-                         (const char *)g_ptr_array_index(contents->uses->doubts, 0));
     for (guint i = 0; i < contents->images->len; i++) {
         CacheImage *image = g_ptr_array_index(contents->images, i);
-        bool is_removed = is_chosen[i] && image->users == NULL;
+        const char *doubt = NULL;
+        bool is_removed = is_chosen[i] && may_go(contents, image, &doubt);
 
         if (is_removed && !is_dry_run && (!interrupt_check(error) || !remove_image(image, error)))
             return false;
@@ -165,6 +176,12 @@ prune_images(CacheContents *contents, const PruneRule *rule, bool is_dry_run, Pr
             add_line(result, image->id, contents_name(image), image->path, image->disk_bytes, NULL);
         else
             result->left_bytes += image->disk_bytes;
+        if (doubt != NULL) {
+            g_ptr_array_index(reasons, i) = g_strdup_printf("it may be needed: %s", doubt);
+            result->n_doubted++;
+            if (result->doubt == NULL)
+                result->doubt = g_strdup(doubt);
+        }
         unlock(image);
     }
     explain_kept(contents, rule, reasons, result);

@@ -14,13 +14,16 @@ typedef struct {
 typedef struct {
     GPtrArray *lines;    /* (element-type PruneLine) */
     uint64_t left_bytes; /* what all images and partial work take now */
+    unsigned
+        n_doubted; /* images that were to go and stay, as it cannot be told whether somebody needs them */
+    char *doubt;   /* (nullable) why, of the first of those, and what to do */
 } PruneResult;
 void prune_result_clear(PruneResult *result);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(PruneResult, prune_result_clear)
 
 /**
  * prune_cache: remove the images that prune_choose() names and nobody needs. An image that is to go is locked before its
- * users are looked for a last time; who deploys it at that moment finds it locked.
+ * users are looked for a last time; who deploys it at that moment finds it locked. One of which that cannot be told stays.
  * @litter_age: seconds; partial work that nobody holds goes once it was not touched for longer
  */
 bool prune_cache(const PruneRule *rule, int64_t litter_age, bool is_dry_run, PruneResult *out_result,

@@ -107,7 +107,7 @@ add_row(GPtrArray *rows, const CacheImage *image, const Recorded *recorded)
     row[4] = cli_format_time(image->last_used);
     row[5] = image->users == NULL     ? g_strdup("-")
              : image->users->len == 1 ? g_path_get_basename(g_ptr_array_index(image->users, 0))
-                                      : g_strdup_printf("%u disks", image->users->len);
+                                      : g_strdup_printf("%u users", image->users->len);
     g_ptr_array_add(rows, row);
 }
 
@@ -221,7 +221,9 @@ run_prune(int argc G_GNUC_UNUSED, char **argv G_GNUC_UNUSED, GError **error)
 
         cli_note("%s are left: what stays is needed", left);
     }
-    return true;
+    return result.n_doubted == 0 ||
+           error_set(error, "%u image%s stay%s, as it cannot be told who needs what: %s", result.n_doubted,
+                     result.n_doubted == 1 ? "" : "s", result.n_doubted == 1 ? "s" : "", result.doubt);
 }
 
 const Verb FETCH_VERB_CACHE_LIST = {

@@ -166,7 +166,7 @@ def test_prune_leaves_what_a_chain_of_disks_needs(host, tmp_path):
 
 def test_prune_leaves_what_libvirt_names(host, tmp_path):
     """A user's own libvirt knows of a disk in a folder that nothing else tells of."""
-    one, two = host.pull("one"), host.pull("two")
+    one, two, three = (host.pull(name) for name in ("one", "two", "three"))
     disk, pool = host.clone(one, "vm & co.qcow2", tmp_path), tmp_path / "pool"
     pool.mkdir()
     host.clone(two, "volume.qcow2", pool)
@@ -177,13 +177,94 @@ def test_prune_leaves_what_libvirt_names(host, tmp_path):
     domain.write_text(f"<!-- made by virsh -->\n<domain type='kvm'><name>vm</name><devices><disk type='file' device='disk'>"
                       f"<source file='{str(disk).replace('&', '&amp;')}'/></disk></devices></domain>\n")
     (conf / "storage/pool.xml").write_text(f"<pool type='dir'><target><path>{pool}</path></target></pool>\n")
+    live = conf / "qemu/live.xml"  # a VM that has the image itself as its disk
+    live.write_text(f"<domain><devices><disk type='file'><source file='{three}'/><readonly/></disk></devices></domain>\n")
+    (conf / "qemu/autostart").mkdir()
+    (conf / "qemu/autostart/live.xml").symlink_to(live)
     env = {"XDG_CONFIG_HOME": str(tmp_path / "conf")}
-    assert set(host.prune("--max-size", "1", env=env)[1]) == {"src/one", "src/two"}
+    assert host.prune("--max-size", "1", env=env) == ([], {
+        "src/one": f"{disk} needs it", "src/two": f"{pool}/volume.qcow2 needs it", "src/three": f"{live} needs it"})
+    live.unlink()
     domain.write_text("<domain><unfinished")
     done = host.depot("cache", "prune", "--max-size", "1", env=env, check=False)
-    assert done.returncode == 1 and "no image is removed" in done.stderr and str(domain) in done.stderr
+    assert done.returncode == 1 and "2 images stay" in done.stderr
+    assert str(domain) in done.stderr and "virsh define" in done.stderr and one.exists() and three.exists()
     domain.unlink()
-    assert host.prune("--max-size", "1", env=env)[0] == ["src/one"]
+    assert sorted(host.prune("--max-size", "1", env=env)[0]) == ["src/one", "src/three"]
+    domain.write_text(f"<domain><devices><disk><source file='{tmp_path}/nowhere/vm.qcow2'/></disk></devices></domain>\n")
+    host.pull("one")
+    done = host.depot("cache", "prune", "--max-size", "1", env=env, check=False)
+    assert done.returncode == 1 and f"mount its file system, or, if it is gone for good, take it out of {domain}" in done.stderr
+
+
+def test_a_disk_that_is_not_mounted_keeps_its_image_and_no_other(host, tmp_path):
+    """The run fails only where something that was to go stays for that reason, and says what to do."""
+    one, two = host.pull("one"), host.pull("two")
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    run("mount", "-t", "tmpfs", "none", drive)
+    try:
+        (drive / "vms").mkdir()
+        disk = host.clone(one, "vm.qcow2", drive / "vms")
+        note = host.cache / "uses" / one.stem / "0"
+        note.parent.mkdir(parents=True)
+        note.write_text(str(disk))
+        assert host.prune("--max-size", "1", "--dry-run") == (["src/two"], {"src/one": f"{disk} needs it"})
+    finally:
+        run("umount", drive)
+    listed = host.depot("cache", "list")
+    assert f"{disk}: is not there, nor is its folder: mount its file system" in listed.stderr
+    assert host.prune() == ([], {}) and host.prune("--older-than", "30d") == ([], {})
+    host.used(two, 40 * DAY)
+    assert host.prune("--older-than", "30d", "--dry-run") == (["src/two"], {})
+    for words in (["--dry-run"], []):
+        done = host.depot("cache", "prune", "--json", "--max-size", "1", *words, check=False)
+        told = json.loads(done.stdout)
+        assert done.returncode == 1 and "1 image stays" in done.stderr and f"remove {note}" in done.stderr
+        assert [line["name"] for line in told["removed"]] == ["src/two"]
+        assert [line["name"] for line in told["kept"]] == ["src/one"] and told["kept"][0]["reason"].startswith("it may be needed: ")
+        assert one.exists() and two.exists() == bool(words)
+    note.unlink()
+    assert host.prune("--max-size", "1")[0] == ["src/one"]
+
+
+@pytest.mark.parametrize("what", ["disks", "notes", "note", "disk"])
+def test_what_a_user_cannot_read_keeps_the_images(host, tmp_path, what):
+    """While a folder of somebody else that is closed to him, such as lost+found, holds no disk of his."""
+    home = host.home / "theirs"
+    env = host.environment(HOME=str(home), VIRT_DEPOT_HOME=str(home))
+    disk = home / "disks/vm.qcow2"
+
+    def depot(*words):
+        return run("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", BIN / "virt-depot", *words, env=env, check=False)
+
+    home.mkdir()
+    (home / "disks/lost+found").mkdir(parents=True)
+    for path in (home, home / "disks"):
+        os.chown(path, 65534, 65534)
+    (home / "disks/lost+found").chmod(0o700)
+    depot("source", "add", "src", host.server.url, "--fingerprint", fingerprint_of(host.repository / "repo"))
+    image = Path(depot("pull", "one").stdout.strip())
+    assert image.is_relative_to(home)
+    run("qemu-img", "create", "-q", "-f", "qcow2", "-b", image, "-F", "raw", disk)
+    note = home / "cache/uses" / image.stem / "0"
+    note.parent.mkdir(parents=True)
+    note.write_text(str(disk))
+    for path in (disk, note, note.parent, note.parent.parent):
+        os.chown(path, 65534, 65534)
+    assert "vm.qcow2 needs it" in depot("cache", "prune", "--max-size", "1").stderr
+    closed = {"disks": disk.parent, "notes": note.parent, "note": note, "disk": disk}[what]
+    if what in ("notes", "note"):  # then nothing else tells of it
+        disk.rename(tmp_path / "elsewhere.qcow2")
+    closed.chmod(0)
+    done = depot("cache", "prune", "--max-size", "1")
+    assert done.returncode == 1 and f"{closed}" in done.stderr and "make it readable" in done.stderr
+    assert image.exists()
+    disk.unlink(missing_ok=True)
+    note.unlink()
+    closed.exists() and closed.chmod(0o755)
+    done = depot("cache", "prune", "--max-size", "1")
+    assert done.returncode == 0 and not image.exists(), done.stderr
 
 
 def test_prune_leaves_what_others_hold(host):
