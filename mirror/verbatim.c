@@ -5,6 +5,7 @@
  */
 #include "base/interrupt.h"
 #include "mirror/run.h"
+#include "mirror/shown.h"
 
 #include <string.h>
 
@@ -180,90 +181,6 @@ open_round(const Copy *copy, Round *round, GError **error)
 
 /* ---- the switch ---- */
 
-/* add_folders: the folders that @name lies in. */
-static void
-add_folders(GHashTable *folders, const char *name)
-{
-    for (const char *slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
-        g_hash_table_add(folders, g_strndup(name, (gsize)(slash - name)));
-}
-
-/* is_in_the_way: whether the old @name is a folder of the new version's, or lies in what is a file there. */
-static bool
-is_in_the_way(const Round *round, GHashTable *folders, const char *name)
-{
-    g_autofree char *folder = g_strdup(name);
-
-    if (g_hash_table_contains(folders, name))
-        return true;
-    for (char *slash = strrchr(folder, '/'); slash != NULL; slash = strrchr(folder, '/')) {
-        *slash = '\0';
-        if (g_hash_table_contains(round->by_name, folder))
-            return true;
-    }
-    return false;
-}
-
-/* forget_hidden: of names that are gone, those that are not @shown: what has such a name by now is something else. */
-static void
-forget_hidden(GHashTable *gone, const GArray *shown)
-{
-    g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
-    GHashTableIter iter;
-    gpointer name;
-
-    for (guint i = 0; i < shown->len; i++)
-        g_hash_table_add(names, (char *)g_array_index(shown, StoreLink, i).name);
-    g_hash_table_iter_init(&iter, gone);
-    while (g_hash_table_iter_next(&iter, &name, NULL))
-        if (!g_hash_table_contains(names, name))
-            g_hash_table_iter_remove(&iter);
-}
-
-/* collect_links: what the new version shows: names of the index, and for a while those that the one before had. */
-static GArray *
-collect_links(Copy *copy, const Round *round, GPtrArray *strings, GError **error)
-{
-    g_autoptr(GArray) links = g_array_new(FALSE, FALSE, sizeof(StoreLink));
-    g_autoptr(GHashTable) before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    const uint64_t version = current_version(copy->store);
-    const int64_t now = g_get_real_time() / G_USEC_PER_SEC;
-    GHashTableIter iter;
-    gpointer name, value;
-
-    if (version > 0 && !store_add_links(copy->store, version, before, error))
-        return NULL;
-    g_hash_table_iter_init(&iter, round->by_name);
-    while (g_hash_table_iter_next(&iter, &name, &value)) {
-        const char *sha512 = ((const MirrorFile *)value)->sha512;
-        char *blob = g_strdup_printf("blobs/sha512/%.2s/%s", sha512, sha512);
-
-        g_ptr_array_add(strings, blob);
-        g_array_append_val(links, ((StoreLink){name, blob}));
-        g_hash_table_remove(copy->notes.gone, name);
-        add_folders(folders, name);
-    }
-    g_hash_table_iter_init(&iter, before);
-    while (g_hash_table_iter_next(&iter, &name, &value)) {
-        const char *since = g_hash_table_lookup(copy->notes.gone, name);
-
-        if (g_hash_table_contains(round->by_name, name) || !store_is_link_name(name) ||
-            is_in_the_way(round, folders, name))
-            continue;
-        if (since == NULL)
-            g_hash_table_replace(copy->notes.gone, g_strdup(name), g_strdup_printf("%" G_GINT64_FORMAT, now));
-        else if (g_ascii_strtoll(since, NULL, 10) < now - copy->options->grace + 1)
-            continue;
-        g_ptr_array_add(strings, g_strdup(name));
-        g_ptr_array_add(strings, g_strdup(value));
-        g_array_append_val(links, ((StoreLink){g_ptr_array_index(strings, strings->len - 2),
-                                               g_ptr_array_index(strings, strings->len - 1)}));
-    }
-    forget_hidden(copy->notes.gone, links);
-    return g_steal_pointer(&links);
-}
-
 /* has_texts: whether the current version has exactly these texts. */
 static bool
 has_texts(Store *store, const FetchText *texts)
@@ -280,32 +197,37 @@ has_texts(Store *store, const FetchText *texts)
 }
 
 static bool
-has_links(Store *store, uint64_t version, const GArray *links)
+is_same_table(GHashTable *a, GHashTable *b)
 {
-    g_autoptr(GHashTable) there = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    GHashTableIter iter;
+    gpointer key, value;
 
-    if (!store_add_links(store, version, there, NULL) || g_hash_table_size(there) != links->len)
+    if (g_hash_table_size(a) != g_hash_table_size(b))
         return false;
-    for (guint i = 0; i < links->len; i++) {
-        const StoreLink *link = &g_array_index(links, StoreLink, i);
-
-        if (g_strcmp0(g_hash_table_lookup(there, link->name), link->blob) != 0)
+    g_hash_table_iter_init(&iter, a);
+    while (g_hash_table_iter_next(&iter, &key, &value))
+        if (g_strcmp0(g_hash_table_lookup(b, key), value) != 0)
             return false;
-    }
     return true;
 }
 
 static bool
-publish(const Copy *copy, const Round *round, const GArray *links, GError **error)
+publish(const Copy *copy, const Round *round, GHashTable *shown, GError **error)
 {
     const uint64_t current = current_version(copy->store);
     const uint64_t version = MAX(current + 1, fetch_upstream_index(round->upstream)->version);
+    g_autoptr(GArray) links = g_array_new(FALSE, FALSE, sizeof(StoreLink));
     StoreText texts[FETCH_N_TEXTS];
+    GHashTableIter iter;
+    gpointer name, blob;
     size_t n = 0;
 
     for (size_t i = 0; i < FETCH_N_TEXTS; i++)
         if (round->texts[i].content != NULL)
             texts[n++] = (StoreText){round->texts[i].name, round->texts[i].content};
+    g_hash_table_iter_init(&iter, shown);
+    while (g_hash_table_iter_next(&iter, &name, &blob))
+        g_array_append_val(links, ((StoreLink){name, blob}));
     if (!store_publish_links(copy->store, version, texts, n, (const StoreLink *)(const void *)links->data,
                              links->len, error) ||
         !store_sweep_links(copy->store, error))
@@ -317,14 +239,16 @@ publish(const Copy *copy, const Round *round, const GArray *links, GError **erro
 static bool
 switch_over(Copy *copy, const Round *round, GError **error)
 {
-    g_autoptr(GPtrArray) strings = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GArray) links = collect_links(copy, round, strings, error);
     const uint64_t current = current_version(copy->store);
+    const int64_t now = g_get_real_time() / G_USEC_PER_SEC;
+    g_autoptr(GHashTable) before = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    g_autoptr(GHashTable) shown = NULL;
 
-    if (links == NULL)
+    if (current > 0 && !store_add_links(copy->store, current, before, error))
         return false;
-    if ((current == 0 || !has_texts(copy->store, round->texts) || !has_links(copy->store, current, links)) &&
-        !publish(copy, round, links, error))
+    shown = mirror_shown(round->by_name, before, copy->notes.gone, now, copy->options->grace);
+    if ((current == 0 || !has_texts(copy->store, round->texts) || !is_same_table(before, shown)) &&
+        !publish(copy, round, shown, error))
         return false;
     g_free(copy->notes.digest);
     copy->notes.digest = g_strdup(fetch_upstream_digest(round->upstream));
