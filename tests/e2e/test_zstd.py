@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The zstd twin: the same blocks once more, for clients whose link is faster than their cores unpack xz."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -131,11 +132,20 @@ class Published:
     in the second."""
 
     def __init__(self, top):
-        self.home, self.folder, self.images = top / "home", top / "repo", {}
+        self.home, self.folder, self.images = top / "home", top / "repo", {name: top / f"{name}.raw" for name in ("text", "noise")}
+        with open(top / "made", "a+") as made:  # by the first of the processes that run these tests: the rest wait for it
+            fcntl.lockf(made, fcntl.LOCK_EX)
+            if os.fstat(made.fileno()).st_size == 0:
+                self.make()
+                made.write("made")
+        self.fields = Repository(self.folder, self.home).entries()
+        self.blocks = {(name, codec): blocks_of((self.folder / self.fields[name][key]).read_bytes())[0]
+                       for name in self.images for codec, key in (("xz", "x_manifest"), ("zstd", "x_zstd_manifest"))}
+
+    def make(self):
         program = (BIN / "virt-depot").read_bytes()
         run(BIN / "virt-depot", "repo", "init", self.folder, env={"VIRT_DEPOT_HOME": str(self.home)})
         for name, blocks, noise in (("text", 5, 0), ("noise", 24, 5 << 18)):
-            self.images[name] = top / f"{name}.raw"
             with open(self.images[name], "wb") as image:
                 for number in range(blocks):
                     image.seek(number * BLOCK + 8192)
@@ -144,9 +154,6 @@ class Published:
                 image.truncate(blocks * BLOCK + 5)
             run(BIN / "virt-depot", "repo", "add", self.folder, self.images[name], "--name", name, "--no-inspect", "--arch", "x86_64",
                 "--zstd", env={"VIRT_DEPOT_HOME": str(self.home)}, timeout=600)
-        self.fields = Repository(self.folder, self.home).entries()
-        self.blocks = {(name, codec): blocks_of((self.folder / self.fields[name][key]).read_bytes())[0]
-                       for name in self.images for codec, key in (("xz", "x_manifest"), ("zstd", "x_zstd_manifest"))}
 
     def size(self, name, codec, first=0):
         """Packed bytes of the blocks that have data: all but the last."""
@@ -155,7 +162,10 @@ class Published:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    return Published(tmp_path_factory.mktemp("zstd"))
+    own = tmp_path_factory.getbasetemp()
+    top = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "z"  # the path of a GnuPG home may not be long
+    top.mkdir(exist_ok=True)
+    return Published(top)
 
 
 class Host:
@@ -175,6 +185,11 @@ class Host:
 
     def path(self, name, key):
         return "/" + self.published.fields[name][key]
+
+    def id(self, name):
+        """As files of the cache are named."""
+        fields = self.published.fields[name]
+        return f"{fields['checksum[sha512]']}-{Path(fields['x_manifest']).name[:32]}"
 
 
 @pytest.fixture
@@ -270,7 +285,7 @@ def test_wrong_bytes_in_the_twin_never_reach_the_decoder(puller, published, time
 @pytest.mark.killed
 def test_killed_over_the_twin_the_next_pull_goes_on_in_either_codec(puller, published):
     once, path = threading.Lock(), puller.path("text", "x_zstd")
-    partial = puller.home / "cache/partial" / (published.fields["text"]["checksum[sha512]"] + ".blocks")
+    partial = puller.home / "cache/partial" / f"{puller.id('text')}.blocks"
 
     def finished():
         data = partial.read_bytes() if partial.exists() else b""
