@@ -65,6 +65,7 @@ mirror_notes_read(Store *store, MirrorNotes *out_notes, bool *out_is_there, GErr
     }
     out_notes->source = g_strdup(json_get_text(json, "source"));
     out_notes->digest = g_strdup(json_get_text(json, "digest"));
+    out_notes->version = (uint64_t)json_get_number(json, "version", 0);
     out_notes->expires = json_get_number(json, "expires", 0);
     for (size_t i = 0; i < G_N_ELEMENTS(TEXTS); i++) {
         const char *etag = json_get_text(json_get(json, "etags"), TEXTS[i]);
@@ -101,6 +102,7 @@ mirror_notes_write(Store *store, const MirrorNotes *notes, GError **error)
     json_set_number(json, "format", FORMAT);
     json_set_text(json, "source", notes->source);
     json_set_text(json, "digest", notes->digest);
+    json_set_count(json, "version", notes->version);
     json_set_number(json, "expires", notes->expires);
     for (size_t i = 0; i < notes->n_texts; i++)
         json_set_text(etags, notes->texts[i].name, notes->texts[i].etag);

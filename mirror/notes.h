@@ -8,6 +8,7 @@
 typedef struct {
     char *source;                   /* the name of the source that it is a copy of */
     char *digest;                   /* (nullable) of the index that was mirrored completely */
+    uint64_t version;               /* that it has here: a killed run may have switched to another since */
     int64_t expires;                /* of its signature; 0: never */
     FetchText texts[FETCH_N_TEXTS]; /* names and etags to ask with; no content */
     size_t n_texts;

@@ -126,6 +126,7 @@ is_unchanged(const Copy *copy, bool *out_is_unchanged, GError **error)
 
     *out_is_unchanged = false;
     if (notes->digest == NULL || notes->n_texts == 0 || copy->options->want_digests || copy->store == NULL ||
+        notes->version != current_version(copy->store) ||
         (notes->expires != 0 && notes->expires <= g_get_real_time() / G_USEC_PER_SEC) ||
         !mirror_is_complete(copy->store, &files, NULL))
         return true;
@@ -252,6 +253,7 @@ switch_over(Copy *copy, const Round *round, GError **error)
         return false;
     g_free(copy->notes.digest);
     copy->notes.digest = g_strdup(fetch_upstream_digest(round->upstream));
+    copy->notes.version = current_version(copy->store);
     copy->notes.expires = fetch_upstream_expires(round->upstream);
     mirror_notes_set_texts(&copy->notes, round->texts);
     return mirror_notes_write(copy->store, &copy->notes, error);

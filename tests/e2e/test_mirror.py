@@ -486,6 +486,21 @@ def test_killed_at_any_change_of_the_folder_it_is_the_old_version_or_the_new(mir
     assert died > 8 and not was_killed
 
 
+def test_a_source_that_goes_back_after_a_kill_before_the_notes_were_written_is_followed(mirror, repo, tmp_path):
+    mirror.run()
+    notes = mirror.folder / ".virt-depot/mirror.json"
+    old_notes = notes.read_bytes()
+    shutil.copytree(repo.folder, tmp_path / "first")
+    repo.add("delta", make_content(seed=9))
+    repo.sign()
+    mirror.run()
+    notes.write_bytes(old_notes)  # the last thing that a run writes
+    shutil.copytree(tmp_path / "first", repo.folder, dirs_exist_ok=True)  # with the times, of which the tags are made
+    assert mirror.run().report["changed"] is True
+    expect_same(mirror, repo, "index.asc", *(f"{name}.xz" for name in IMAGES))
+    assert mirror.run().report["changed"] is False
+
+
 def test_two_runs_do_not_meet(mirror, repo, server):
     server.always["/beta.xz"] = server.stalls_after(1000)
     process = subprocess.Popen([BIN / "virt-depot", "mirror", "up", mirror.folder],
