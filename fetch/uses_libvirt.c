@@ -3,6 +3,7 @@
 #include "fetch/uses_look.h"
 
 #include "base/file.h"
+#include "fetch/cache.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +28,26 @@ look_at_disk(const XmlFile *file, const char *path)
     uses_add(file->uses, path, file->path);
 }
 
+/* The name of an image is that of nothing else; so it does not matter which pool shows the folder of images. */
+static void
+look_at_volume(const XmlFile *file, const char *name)
+{
+    g_autofree char *images = cache_images_folder(), *path = g_build_filename(images, name, NULL);
+
+    if (file_is_name(name))
+        uses_add(file->uses, path, file->path);
+}
+
 static void
 on_element(GMarkupParseContext *context G_GNUC_UNUSED, const char *element, const char **names,
            const char **values, void *data, GError **error G_GNUC_UNUSED)
 {
     /* Loaders, logs and sockets are no disks; but they do no harm, and forgetting one that is does. */
-    for (unsigned i = 0; names[i] != NULL; i++)
-        if (strcmp(element, "source") == 0 && (strcmp(names[i], "file") == 0 || strcmp(names[i], "dev") == 0))
+    for (unsigned i = 0; strcmp(element, "source") == 0 && names[i] != NULL; i++)
+        if (strcmp(names[i], "file") == 0 || strcmp(names[i], "dev") == 0)
             look_at_disk(data, values[i]);
+        else if (strcmp(names[i], "volume") == 0)
+            look_at_volume(data, values[i]);
 }
 
 /* The folder of a pool, or its device. */

@@ -184,6 +184,8 @@ def test_prune_leaves_what_libvirt_names(host, tmp_path):
     env = {"XDG_CONFIG_HOME": str(tmp_path / "conf")}
     assert host.prune("--max-size", "1", env=env) == ([], {
         "src/one": f"{disk} needs it", "src/two": f"{pool}/volume.qcow2 needs it", "src/three": f"{live} needs it"})
+    live.write_text(f"<domain><devices><disk type='volume'><source pool='cache' volume='{three.name}'/></disk></devices></domain>\n")
+    assert host.prune("--max-size", "1", env=env)[1]["src/three"] == f"{live} needs it"
     live.unlink()
     domain.write_text("<domain><unfinished")
     done = host.depot("cache", "prune", "--max-size", "1", env=env, check=False)
