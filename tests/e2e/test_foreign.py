@@ -190,7 +190,7 @@ def children(process):
 def test_every_byte_is_asked_for_once_over_several_connections(host, options):
     host.publish().ends_well(*options)
     asked = host.ranges()
-    assert asked[0] == (len(PACKED) - (256 << 10), len(PACKED))  # the index first
+    assert (len(PACKED) - (256 << 10), len(PACKED)) in asked[:4]  # the index, over the first of four connections
     asked.sort()
     assert asked[0][0] == 0 and asked[-1][1] == len(PACKED) == host.server.sent[PATH] and len(asked) > 3
     assert all(before[1] == after[0] for before, after in zip(asked, asked[1:]))
@@ -459,9 +459,9 @@ def test_kill_9_at_any_moment_is_gone_on_from(host):
         assert not asked or min(asked) >= have
         if pull.returncode == 0:
             break
-    unpackers = [folder for folder in Path("/proc").glob("[0-9]*")
-                 if f".tmp-{host.id}" in "".join(open_files(folder))]
-    assert pull.returncode == 0 or not unpackers
+    if pull.returncode != 0:
+        wait_for(lambda: not [folder for folder in Path("/proc").glob("[0-9]*") if f".tmp-{host.id}" in "".join(open_files(folder))],
+                 "the end of the unpacking processes")
     host.ends_well()
 
 
