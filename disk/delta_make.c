@@ -13,8 +13,8 @@
 #include <string.h>
 
 #define BUFFER_BYTES (1u << 20)
-#define LEVEL 18             /* 19 and more cost time and save nothing on pieces of this size */
-#define PIECES_PER_THREAD 4u /* packed between two writes: what memory holds */
+#define MAP_LEVEL 18
+#define PIECES_PER_THREAD 2u /* packed between two writes: what memory holds */
 
 /* ---- the plan ---- */
 
@@ -186,7 +186,7 @@ pack_piece(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError **e
         !delta_each_part(packer->delta, packer->list, piece, gather_part, &gather, error))
         return false;
     packer->packed[item] = g_malloc(disk_zstd_bound(size));
-    packer->sizes[item] = disk_zstd_pack(raw, size, LEVEL, packer->packed[item], error);
+    packer->sizes[item] = disk_zstd_pack_block(raw, size, packer->packed[item], error);
     progress_add(packer->progress, size);
     return packer->sizes[item] > 0;
 }
@@ -286,7 +286,7 @@ disk_delta_write(DiskDelta *delta, int fd, const char *name, int out_fd, const c
 
     if (map->len > DELTA_MAX_MAP)
         return error_set(error, "%s: too many changes for a delta", name);
-    packed = disk_zstd_pack(map->data, map->len, LEVEL, packed_map, error);
+    packed = disk_zstd_pack(map->data, map->len, MAP_LEVEL, packed_map, error);
     if (packed == 0)
         return false;
     print_header(delta, packed, map->len, n_pieces, header);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define MAX_DONORS 64u             /* images that are looked into */
+#define APPLY_THREADS 2u           /* each holds a piece, packed and raw; the disk is slower than two */
 #define MANIFEST_SUFFIX "manifest" /* and "local-manifest" */
 
 /* ---- equal blocks ---- */
@@ -245,8 +246,8 @@ apply(const Job *job, const IndexDelta *delta, int delta_fd, int base_fd, const 
         return error_set_code(error, BASE_ERROR_UNTRUSTED, "%s: is for other images than the index states",
                               delta->file);
     progress = progress_new(label, parsed->raw_size);
-    return disk_delta_apply(parsed, delta_fd, delta->file, base_fd, base, to_fd, to, pool_default_threads(),
-                            progress, error);
+    return disk_delta_apply(parsed, delta_fd, delta->file, base_fd, base, to_fd, to,
+                            MIN(pool_default_threads(), APPLY_THREADS), progress, error);
 }
 
 /* A file without a name: what a killed run leaves of it is gone. */

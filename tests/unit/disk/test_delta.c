@@ -110,7 +110,7 @@ what_stayed_and_what_moved_is_copied(void **state G_GNUC_UNUSED)
 static void
 images_of_any_size_come_back(void **state G_GNUC_UNUSED)
 {
-    static const size_t sizes[] = {0, 1, G - 1, G, G + 1, 5 * G + 7, 2 * DISK_DELTA_PIECE + 3 * G + 5};
+    static const size_t sizes[] = {0, 1, G - 1, G, G + 1, 5 * G + 7, DISK_DELTA_PIECE + 3 * G + 5};
     g_autofree uint8_t *old = g_malloc0(9 * G + 1);
     g_auto(Fd) base = -1;
 
