@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -261,13 +262,20 @@ def test_the_base_of_a_linked_clone_outlives_every_prune(host, small):
     assert small in [line["path"] for line in pruned["removed"]]
 
 
-def test_an_offline_deploy_asks_no_server(host, small):
-    before = (host.top / "repod.log").read_bytes()
-    host.depot("deploy", "small/small", "quiet", *BARE, "--offline")
+def test_an_offline_deploy_asks_no_server(host, small, tmp_path):
+    folder = host.top / "small-repo"
+    server = Repod(folder, tmp_path)
+    host.depot("source", "add", "quiet", server.url, "--fingerprint", fingerprint(folder, host.home))
+    host.depot("info", "quiet/small")
+    server.stop()
     try:
-        assert "quiet" in host.domains()
-        done = host.depot("deploy", "small/other", "none", *BARE, "--offline", check=False)
-        assert done.returncode == 1
-        assert (host.top / "repod.log").read_bytes() == before
+        with socket.create_server(("127.0.0.1", int(server.url.rsplit(":", 1)[1]))) as nobody:
+            host.depot("deploy", "quiet/small", "quiet", *BARE, "--offline")
+            assert "quiet" in host.domains()
+            assert host.depot("deploy", "quiet/other", "none", *BARE, "--offline", check=False).returncode == 1
+            nobody.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                nobody.accept()
     finally:
+        host.depot("source", "remove", "quiet")
         host.remove("quiet")
