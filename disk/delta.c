@@ -15,7 +15,8 @@
  * 164  4  bytes of the map
  * 168  4  number of pieces
  * 172  4  zero
- * 176     the map, one zstd frame; the packed sizes of the pieces (4 each); the pieces, one zstd frame each
+ * 176     the map, one zstd frame; the packed sizes of the pieces (4 each); the pieces, each one zstd frame or, where that is
+ *         smaller, one .xz block with a CRC64
  *
  * The map: for each run its length in grains, times 4, plus its kind (0 zeroes, 1 from the base, 2 new) as LEB128 in the
  * shortest form; for a run from the base also where, as the signed distance (zigzag) from the end of the one before. New

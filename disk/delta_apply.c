@@ -5,6 +5,7 @@
 #include "base/pool.h"
 #include "disk/delta.h"
 #include "disk/sparse.h"
+#include "disk/xz.h"
 #include "disk/zstd.h"
 
 #include <string.h>
@@ -147,6 +148,27 @@ scatter_part(void *context, size_t at, uint64_t offset, size_t size, GError **er
                          error);
 }
 
+/* The first bytes tell: in the header of an .xz block they would be reserved flags. */
+static bool
+unpack_best(const uint8_t *packed, size_t packed_size, uint8_t *raw, size_t size, const char *name,
+            GError **error)
+{
+    g_autoptr(DiskXzReader) reader = NULL;
+    size_t unpacked = 0, more = 0;
+    bool is_end = false;
+
+    if (disk_zstd_is_frame(packed, packed_size))
+        return disk_zstd_unpack(packed, packed_size, raw, size, name, error);
+    if (packed_size == 0)
+        return refuse(error, name, "a piece is empty");
+    reader = disk_xz_reader_new(packed, packed_size, size, DISK_XZ_OWN_CHECK, name, error);
+    if (reader == NULL || !disk_xz_read(reader, raw, size, name, &unpacked, &is_end, error))
+        return false;
+    if (!is_end && !disk_xz_read(reader, raw, 0, name, &more, &is_end, error)) /* its check */
+        return false;
+    return (is_end && unpacked == size) || refuse(error, name, "a piece is cut off");
+}
+
 static bool
 unpack_piece(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError **error)
 {
@@ -159,7 +181,7 @@ unpack_piece(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError *
 
     if (!interrupt_check(error) ||
         !fd_pread_exact(apply->fd, packed, piece->size, piece->offset, apply->name, error) ||
-        !disk_zstd_unpack(packed, piece->size, raw, size, apply->name, error) ||
+        !unpack_best(packed, piece->size, raw, size, apply->name, error) ||
         !delta_each_part(apply->delta, apply->list, (guint)item, scatter_part, &scatter, error))
         return false;
     progress_add(apply->progress, size);

@@ -7,6 +7,7 @@
 #include "base/pool.h"
 #include "disk/delta.h"
 #include "disk/sparse.h"
+#include "disk/xz.h"
 #include "disk/zstd.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 #define BUFFER_BYTES (1u << 20)
 #define MAP_LEVEL 18
+#define XZ_GAIN 20u          /* zstd unpacks ten times as fast: xz has to save one byte in so many */
 #define PIECES_PER_THREAD 2u /* packed between two writes: what memory holds */
 
 /* ---- the plan ---- */
@@ -173,6 +175,20 @@ gather_part(void *context, size_t at, uint64_t offset, size_t size, GError **err
     return fd_pread_exact(gather->packer->fd, gather->raw + at, size, offset, gather->packer->name, error);
 }
 
+/* The smaller one of a zstd frame and an .xz block, into @packed. Returns: its size, or 0 with @error set */
+static size_t
+pack_best(const Packer *packer, const uint8_t *raw, size_t size, uint8_t *packed, GError **error)
+{
+    g_autofree uint8_t *block = g_malloc(disk_xz_block_bound());
+    size_t zstd_size = disk_zstd_pack_block(raw, size, packed, error);
+    size_t xz_size = zstd_size > 0 ? disk_xz_block_encode(raw, size, block, packer->name, error) : 0;
+
+    if (xz_size == 0 || xz_size > zstd_size - zstd_size / XZ_GAIN)
+        return xz_size == 0 ? 0 : zstd_size;
+    memcpy(packed, block, xz_size);
+    return xz_size;
+}
+
 static bool
 pack_piece(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError **error)
 {
@@ -186,7 +202,7 @@ pack_piece(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError **e
         !delta_each_part(packer->delta, packer->list, piece, gather_part, &gather, error))
         return false;
     packer->packed[item] = g_malloc(disk_zstd_bound(size));
-    packer->sizes[item] = disk_zstd_pack_block(raw, size, packer->packed[item], error);
+    packer->sizes[item] = pack_best(packer, raw, size, packer->packed[item], error);
     progress_add(packer->progress, size);
     return packer->sizes[item] > 0;
 }

@@ -20,6 +20,8 @@ bool disk_xz_read_file(void *context, void *data, size_t size, uint64_t offset, 
 /** disk_xz_read_index: (transfer full) of the whole file: every stream and padding, read from the end backwards. */
 lzma_index *disk_xz_read_index(const DiskXzInput *input, const char *name, GError **error);
 
+#define DISK_XZ_OWN_CHECK LZMA_CHECK_CRC64 /* of the blocks that are encoded here */
+
 /** disk_xz_block_bound: what an encoded block of DISK_BLOCK_BYTES can have at most. */
 size_t disk_xz_block_bound(void);
 

@@ -3,6 +3,7 @@
 
 #include "base/interrupt.h"
 
+#include <string.h>
 #include <zstd.h>
 
 #define BLOCK_LEVEL 19          /* 22 saves a thousandth */
@@ -65,6 +66,17 @@ bool
 disk_zstd_states(const uint8_t *packed, size_t packed_size, size_t raw_size)
 {
     return ZSTD_getFrameContentSize(packed, packed_size) == raw_size;
+}
+
+bool
+disk_zstd_is_frame(const uint8_t *packed, size_t size)
+{
+    uint32_t magic = ZSTD_MAGICNUMBER;
+    uint8_t bytes[sizeof magic];
+
+    for (unsigned i = 0; i < sizeof bytes; i++) /* little-endian, whatever this machine is */
+        bytes[i] = (uint8_t)(magic >> (8 * i));
+    return size >= sizeof bytes && memcmp(packed, bytes, sizeof bytes) == 0;
 }
 
 bool

@@ -26,6 +26,9 @@ size_t disk_zstd_pack_block(const uint8_t *raw, size_t size, uint8_t *packed, GE
 /** disk_zstd_states: whether @packed starts with the header of a frame of @raw_size bytes, as disk_zstd_pack_block() has it. */
 bool disk_zstd_states(const uint8_t *packed, size_t packed_size, size_t raw_size);
 
+/** disk_zstd_is_frame: whether @packed starts as a frame does. */
+bool disk_zstd_is_frame(const uint8_t *packed, size_t size);
+
 /**
  * disk_zstd_unpack: exactly one frame, of exactly @raw_size bytes; memory is bounded by @raw_size, whatever the frame
  * says. @name for messages.

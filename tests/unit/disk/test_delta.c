@@ -122,7 +122,9 @@ images_of_any_size_come_back(void **state G_GNUC_UNUSED)
                    many = memfd_create("many", MFD_CLOEXEC);
         uint64_t one_size, many_size;
 
-        noise(new, sizes[i], 7);
+        noise(new, MIN(sizes[i], 6 * G), 7);
+        for (size_t at = 6 * G; at < sizes[i]; at++) /* more noise would take half a minute to pack */
+            new[at] = new[at - 6 * G];
         image = memory(new, sizes[i]);
         assert_int_equal(write_delta(base, image, one, 1), sizes[i]);
         write_delta(base, image, many, 3);
@@ -200,6 +202,53 @@ damage_never_reaches_beyond_the_files(void **state G_GNUC_UNUSED)
     assert_true(refused > size / 4);
     assert_true(ftruncate(delta_fd, (off_t)size - 1) == 0);
     assert_null(disk_delta_read(delta_fd, "delta", NULL));
+}
+
+/* Numbers that grow by some 5: xz packs them in little more than half of what zstd takes. */
+static void
+numbers(uint8_t *out, size_t size)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(9);
+
+    for (size_t i = 0; i < size / 4; i++) {
+        guint32 number = GUINT32_TO_LE((guint32)(i * 5) + (guint32)g_rand_int_range(rand, 0, 3));
+
+        memcpy(out + 4 * i, &number, 4);
+    }
+}
+
+static void
+what_xz_packs_much_smaller_is_xz_and_damage_is_found(void **state G_GNUC_UNUSED)
+{
+    const size_t size = 20 * G;
+    g_autofree uint8_t *new = g_malloc(size);
+    g_auto(Fd) base = memory("", 0), image = -1, fd = memfd_create("delta", MFD_CLOEXEC);
+    g_autoptr(DiskDelta) delta = NULL;
+    DiskDeltaPiece piece;
+    uint8_t start[2], byte;
+
+    numbers(new, size);
+    image = memory(new, size);
+    assert_int_equal(write_delta(base, image, fd, 1), size);
+    assert_applies(fd, base, new, size);
+    delta = disk_delta_read(fd, "delta", NULL);
+    assert_int_equal(delta->pieces->len, 1);
+    piece = g_array_index(delta->pieces, DiskDeltaPiece, 0);
+    assert_true(piece.size < size / 5);
+    assert_true(fd_pread_exact(fd, start, sizeof start, piece.offset, "delta", NULL));
+    assert_int_equal(start[1] & 0x3c, 0); /* an .xz block's reserved flags; a zstd frame has 0xb5 there */
+    for (uint32_t at = 0; at < piece.size; at += at < 40 ? 1 : 97) {
+        g_auto(Fd) out = memfd_create("out", MFD_CLOEXEC);
+        g_autoptr(GError) error = NULL;
+
+        assert_true(pread(fd, &byte, 1, (off_t)(piece.offset + at)) == 1);
+        byte ^= 0x41;
+        assert_true(pwrite(fd, &byte, 1, (off_t)(piece.offset + at)) == 1);
+        assert_false(disk_delta_apply(delta, fd, "delta", base, "base", out, "out", 1, NULL, &error));
+        assert_non_null(error);
+        byte ^= 0x41;
+        assert_true(pwrite(fd, &byte, 1, (off_t)(piece.offset + at)) == 1);
+    }
 }
 
 typedef struct {
@@ -281,6 +330,7 @@ main(void)
         cmocka_unit_test(an_empty_base_gives_a_delta_with_everything),
         cmocka_unit_test(a_base_of_another_size_is_not_used),
         cmocka_unit_test(damage_never_reaches_beyond_the_files),
+        cmocka_unit_test(what_xz_packs_much_smaller_is_xz_and_damage_is_found),
         cmocka_unit_test(maps_are_refused_that_do_not_fit),
         cmocka_unit_test(a_kept_list_of_grains_is_read_strictly),
     };
