@@ -80,6 +80,8 @@ judge_whole(RangeRequest *request)
     curl_easy_getinfo(request->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     if (length >= 0 && !check_size(request, (uint64_t)length))
         return false;
+    if (request->has_tag && request->mirror->has_changed)
+        return refuse(request, RANGE_OUTDATED, BASE_ERROR_UNAVAILABLE, "the file has another tag at times");
     if (request->mirror->has_ranges)
         return has_changed(request);
     return refuse(request, RANGE_WHOLE_ONLY, BASE_ERROR_FAILED, "the server does not answer range requests");
@@ -181,7 +183,8 @@ set_headers(RangeRequest *request)
     curl_slist_free_all(request->headers);
     request->headers = curl_slist_append(NULL, "Accept-Encoding: identity");
     request->headers = curl_slist_append(request->headers, range);
-    if (mirror->etag != NULL && !mirror->has_changed) {
+    request->has_tag = mirror->etag != NULL && !mirror->has_changed;
+    if (request->has_tag) {
         g_autofree char *line = g_strdup_printf("If-Range: %s", mirror->etag);
 
         request->headers = curl_slist_append(request->headers, line);

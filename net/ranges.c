@@ -359,6 +359,8 @@ end_request(NetRanges *ranges, RangeRequest *request, CURLcode code)
         mirror->failures = 0;
     } else if (request->verdict == RANGE_FAILED) {
         note_failure(ranges, request, mirror, g_steal_pointer(&request->problem));
+    } else if (request->verdict == RANGE_OUTDATED) {
+        g_clear_error(&request->problem);
     } else {
         if (piece != NULL) /* what such an answer brought of a piece counts for nothing */
             piece->have = 0;

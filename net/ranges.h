@@ -32,9 +32,10 @@ typedef struct {
 } RangePiece;
 
 typedef enum {
-    RANGE_FAILED,     /* the request broke: ask again */
-    RANGE_BAD,        /* the answer makes no sense */
-    RANGE_REFUSED,    /* this mirror will not do, however often it is asked */
+    RANGE_FAILED,   /* the request broke: ask again */
+    RANGE_OUTDATED, /* it was asked in a way that is known by now not to work: ask again, it is no failure */
+    RANGE_BAD,      /* the answer makes no sense */
+    RANGE_REFUSED,  /* this mirror will not do, however often it is asked */
     RANGE_WHOLE_ONLY, /* it answers with the whole file */
 } RangeVerdict;
 
@@ -53,6 +54,7 @@ typedef struct {
     uint64_t received; /* bytes since whoever asked set it to 0 */
     gint64 started_us;
     bool is_accepted, has_progress;
+    bool has_tag;         /* the range was asked for on condition that the file still has its tag */
     RangeVerdict verdict; /* of a failure */
     GError *problem;
 } RangeRequest;

@@ -19,10 +19,10 @@ QUICK = {"VIRT_DEPOT_RETRY_MS": "1", "VIRT_DEPOT_STALL_SECONDS": "1", "VIRT_DEPO
 
 def wait_for(fact, what, timeout=30):
     """Wait until fact() holds."""
-    end = time.monotonic() + timeout
+    end, pause = time.monotonic() + timeout, threading.Event()
     while not fact():
         assert time.monotonic() < end, f"waited in vain for {what}"
-        os.sched_yield()
+        pause.wait(0.002)  # whoever is waited for needs the processor
 
 
 class Keys:
@@ -143,7 +143,7 @@ class Server:
     def __init__(self, folder):
         self.folder, self.log, self.plan, self.always = Path(folder), [], {}, {}
         self.sent = {}
-        self.on_sent = lambda path: None  # called while a body is sent
+        self.on_sent = lambda handler: None  # called while a body is sent
         self.released = threading.Event()
         outer = self
 
@@ -190,7 +190,7 @@ class Server:
         for at in range(0, len(data), 1 << 16):
             handler.wfile.write(data[at:at + (1 << 16)])
             self.sent[handler.path] = self.sent.get(handler.path, 0) + len(data[at:at + (1 << 16)])
-            self.on_sent(handler.path)
+            self.on_sent(handler)
 
     def serve(self, handler, limit=None, wait=False, body=None):
         """The file as a good server gives it; with @limit only that many bytes of the body; @body: instead of the file's."""

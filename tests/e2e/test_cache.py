@@ -661,9 +661,9 @@ class Slow:
     def sent(self):
         return sum(size for path, size in self.server.sent.items() if "/blobs/" in path)
 
-    def wait(self, path):
+    def wait(self, handler):
         with self.event:
-            self.event.wait_for(lambda: "/blobs/" not in path or self.sent() < self.limit, timeout=60)
+            self.event.wait_for(lambda: "/blobs/" not in handler.path or self.sent() < self.limit, timeout=60)
 
     def let(self, limit):
         with self.event:

@@ -127,7 +127,7 @@ def test_an_image_that_is_replaced_under_its_name_changes_with_the_index(mirror,
     repo.add("alpha", make_content(seed=77), revision="2")
     repo.sign()
     states = set()
-    server.on_sent = lambda path: states.add((mirror.read("index.asc"), mirror.read("alpha.xz")))
+    server.on_sent = lambda handler: states.add((mirror.read("index.asc"), mirror.read("alpha.xz")))
     before = mirror.read("index.asc")
     mirror.run()
     assert states == {(before, old)}  # until the switch both are the old ones

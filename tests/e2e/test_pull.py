@@ -155,8 +155,8 @@ class Puller:
         """Once most of the image has been sent and some of it is finished, do @action; the server waits for that."""
         once = threading.Lock()
 
-        def look(path):
-            if path == self.image_path() and self.server.sent[path] > 6 << 20 and once.acquire(blocking=False):
+        def look(handler):
+            if handler.path == self.image_path() and self.server.sent[handler.path] > 6 << 20 and once.acquire(blocking=False):
                 wait_for(self.finished, "a block that is whole")
                 action()
 
@@ -242,13 +242,13 @@ def kill_at(puller, process, limit):
     """SIGKILL once the server has sent that many bytes of the image."""
     sent = puller.server.sent
 
-    def look(path):
-        if path == puller.image_path() and sent.get(path, 0) >= limit:
+    def look(handler):
+        if handler.path == puller.image_path() and sent.get(handler.path, 0) >= limit:
             process.kill()
 
     puller.server.on_sent = look
     process.communicate(timeout=120)
-    puller.server.on_sent = lambda path: None
+    puller.server.on_sent = lambda handler: None
     return process.returncode == -signal.SIGKILL
 
 
@@ -292,7 +292,7 @@ def test_ctrl_c_keeps_what_is_finished(puller):
     puller.midway(lambda: started[0].send_signal(signal.SIGINT))
     started.append(process := puller.start("pull", "big"))
     assert process.wait(timeout=120) == -signal.SIGINT
-    puller.server.on_sent = lambda path: None
+    puller.server.on_sent = lambda handler: None
     before = puller.finished()
     assert before
     puller.forget()
@@ -590,7 +590,7 @@ def test_a_disk_that_fills_up_is_said_and_what_is_finished_stays(puller):
         puller.midway(fill)
         process = puller.start("pull", "big")
         stderr = process.communicate(timeout=120)[1]
-        puller.server.on_sent = lambda path: None
+        puller.server.on_sent = lambda handler: None
         assert process.returncode == 1 and "o space left" in stderr, stderr
         filler.unlink()
         before = puller.finished()

@@ -212,7 +212,7 @@ def test_on_a_slow_link_it_is_xz_once_that_is_known(puller, published):
     """A link of some 20 MB/s, and blocks that xz unpacks faster."""
     turn, pace = threading.Lock(), threading.Event()
 
-    def slow(path):
+    def slow(_):
         with turn:
             pace.wait(0.003)  # never set: this is how fast the server is, for each 64 KiB
 
@@ -292,8 +292,8 @@ def test_killed_over_the_twin_the_next_pull_goes_on_in_either_codec(puller, publ
         return [number for number, block in enumerate(published.blocks["text", "zstd"][:-1])
                 if hashlib.sha256(data[number * BLOCK:number * BLOCK + block[1]]).digest() == block[3]]
 
-    def look(asked):
-        if asked == path and puller.server.sent[asked] > published.size("text", "zstd", first=1) * 3 // 4 and once.acquire(blocking=False):
+    def look(handler):
+        if handler.path == path and puller.server.sent[path] > published.size("text", "zstd", first=1) * 3 // 4 and once.acquire(blocking=False):
             wait_for(finished, "a block that is whole")
             process.kill()
 
@@ -302,6 +302,6 @@ def test_killed_over_the_twin_the_next_pull_goes_on_in_either_codec(puller, publ
                                env={**os.environ, "VIRT_DEPOT_HOME": str(puller.home), **QUICK})
     assert process.wait(60) == -9
     kept = finished()
-    puller.server.on_sent = lambda _: None
+    puller.server.on_sent = lambda handler: None
     told, _ = puller.pull("text", "--codec", "xz")
     assert kept and told["fetched_xz"] == sum(block[0] for number, block in enumerate(published.blocks["text", "xz"][:-1]) if number not in kept)
