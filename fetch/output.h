@@ -17,6 +17,7 @@ typedef struct {
     mode_t mode;          /* of a new file */
     Fd device;            /* open, and nobody else's; -1: none */
     uint64_t device_size; /* bytes */
+    bool is_begun;        /* the device may have some of the image, and has not all of it */
 } Output;
 void output_clear(Output *output);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Output, output_clear)

@@ -67,15 +67,14 @@ put_into_place(const Output *output, int fd, const char *part, GError **error)
     return file_sync_dir(folder, error);
 }
 
-/* What can go on stays; everything else goes. @error must not be NULL. */
+/* What can go on stays, whoever has to do something first; what is wrong goes. @error must not be NULL. */
 static void
 keep_or_remove(const Output *output, int fd, const char *part, GPtrArray *warnings, GError **error)
 {
     struct stat status;
 
     if (fstat(fd, &status) == 0 && status.st_blocks > 0 &&
-        (g_error_matches(*error, BASE_ERROR, BASE_ERROR_INTERRUPTED) ||
-         g_error_matches(*error, BASE_ERROR, BASE_ERROR_UNAVAILABLE)))
+        !g_error_matches(*error, BASE_ERROR, BASE_ERROR_UNTRUSTED))
         g_ptr_array_add(warnings, g_strdup_printf("%s: what was fetched is kept in %s, and the same command "
                                                   "goes on with it",
                                                   output->name, part));
@@ -157,16 +156,17 @@ fetch_to_file(const Output *output, const Job *job, const DiskManifest *manifest
 }
 
 static JobResult
-fetch_to_device(const Output *output, const Job *job, const DiskManifest *manifest, GError **error)
+fetch_to_device(Output *output, const Job *job, const DiskManifest *manifest, GError **error)
 {
     const DiskTarget target = {.fd = output->device, .name = output->name, .is_device = true};
     JobResult result;
 
     if (!check_device(output, manifest->raw_size, error))
         return JOB_FAILED;
+    output->is_begun = true;
     result = fetch_into(job, manifest, &target, error);
-    if (result == JOB_FAILED)
-        warn_of_device(output, job->warnings);
+    if (result == JOB_DONE)
+        output->is_begun = false;
     return result;
 }
 
@@ -185,7 +185,7 @@ can_go_direct(const Output *output, const Catalogue *catalogue, const IndexEntry
 
 /* @error must not be NULL. */
 static JobResult
-fetch_direct(const Output *output, Job *job, DiskFormat *out_format, GError **error)
+fetch_direct(Output *output, Job *job, DiskFormat *out_format, GError **error)
 {
     g_autofree char *lock_path = cache_lock_path(&job->key), *folder = g_path_get_dirname(output->path);
     /* Whoever pulls it into the cache now will have it there: then it comes from there. */
@@ -269,18 +269,18 @@ copy_to_file(const Output *output, const FetchImage *image, int in_fd, DiskForma
 }
 
 static bool
-copy_to_device(const Output *output, const FetchImage *image, int raw_fd, GPtrArray *warnings,
-               Progress *progress, GError **error)
+copy_to_device(Output *output, const FetchImage *image, int raw_fd, Progress *progress, GError **error)
 {
     const DiskTarget target = {.fd = output->device, .name = output->name, .is_device = true};
 
     if (!check_device(output, image->virtual_size, error))
         return false;
-    if (disk_target_fill(&target, raw_fd, image->path, image->virtual_size, progress, error) &&
-        disk_target_finish(&target, error))
-        return true;
-    warn_of_device(output, warnings);
-    return false;
+    output->is_begun = true;
+    if (!disk_target_fill(&target, raw_fd, image->path, image->virtual_size, progress, error) ||
+        !disk_target_finish(&target, error))
+        return false;
+    output->is_begun = false;
+    return true;
 }
 
 static bool
@@ -294,8 +294,7 @@ copy_to_stdout(const Output *output, const FetchImage *image, int fd, bool as_qc
 }
 
 static bool
-copy_cached(const Output *output, const FetchImage *image, GPtrArray *warnings, DiskFormat *out_format,
-            GError **error)
+copy_cached(Output *output, const FetchImage *image, DiskFormat *out_format, GError **error)
 {
     g_autofree char *label = g_strdup_printf("write %s", image->entry->name);
     g_auto(Fd) fd = open(image->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -316,14 +315,14 @@ copy_cached(const Output *output, const FetchImage *image, GPtrArray *warnings, 
         fd = fd_steal(&raw);
     }
     return output->kind == OUTPUT_DEVICE
-               ? copy_to_device(output, image, fd, warnings, progress, error)
+               ? copy_to_device(output, image, fd, progress, error)
                : copy_to_stdout(output, image, fd, image->format != format && format == DISK_QCOW2, progress,
                                 error);
 }
 
-bool
-output_pull(Output *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
-            GPtrArray *warnings, DiskFormat *out_format, FetchCost *out_cost, GError **error)
+static bool
+pull_any_way(Output *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
+             GPtrArray *warnings, DiskFormat *out_format, FetchCost *out_cost, GError **error)
 {
     g_auto(Job) job = {
         .catalogue = catalogue, .entry = entry, .codec = wish->codec, .warnings = warnings, .cost = out_cost};
@@ -352,5 +351,16 @@ output_pull(Output *output, const Catalogue *catalogue, const IndexEntry *entry,
             image->cost = (FetchCost){0};
         }
     }
-    return image != NULL && copy_cached(output, image, warnings, out_format, error);
+    return image != NULL && copy_cached(output, image, out_format, error);
+}
+
+bool
+output_pull(Output *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
+            GPtrArray *warnings, DiskFormat *out_format, FetchCost *out_cost, GError **error)
+{
+    bool is_ok = pull_any_way(output, catalogue, entry, wish, warnings, out_format, out_cost, error);
+
+    if (output->is_begun)
+        warn_of_device(output, warnings);
+    return is_ok;
 }

@@ -56,7 +56,7 @@ class Sinks:
         self.home, self.out = top / "home", top / "out"
         self.out.mkdir()
         self.server = Server(published / "repo")
-        self.path = "/" + (published / "file").read_text()
+        self.folder, self.path = published / "repo", "/" + (published / "file").read_text()
         self.env = {**os.environ, "VIRT_DEPOT_HOME": str(self.home), **QUICK}
         done = self.run("source", "add", "src", self.server.url, "--fingerprint", (published / "fingerprint").read_text())
         assert done.returncode == 0, done.stderr
@@ -350,6 +350,43 @@ def test_a_device_half_old_half_new_is_said_to_be_and_goes_on(sinks):
         sinks.good(device, "--force")
         assert sum(sinks.server.sent.values()) - before < 3 * NOISE - (1 << 20)
     assert (sinks.out / "disk").read_bytes() == sinks.raw.read_bytes()
+
+
+def test_a_device_that_was_begun_is_said_to_be_whichever_way_fails(sinks):
+    """The first block comes by its range; then the server gives another file, as a whole."""
+    whole = bytearray((sinks.folder / sinks.path[1:]).read_bytes())
+    whole[len(whole) // 2] ^= 1
+    with loop_device(sinks.out / "disk", SIZE) as device, open(device, "rb", buffering=0) as content:
+        def serve_first(handler):
+            if "Range" in handler.headers and is_first(handler) and not sinks.server.sent.get(sinks.path):
+                return sinks.server.serve(handler)
+            wait_for(lambda: os.pread(content.fileno(), NOISE, 0) == sinks.raw.read_bytes()[:NOISE], "the first block")
+            return sinks.server.status(200, bytes(whole))(handler)
+
+        sinks.server.always[sinks.path] = serve_first
+        done = sinks.pull(device)
+        assert done.returncode == 3 and "the file changed while it was fetched" in done.stderr, done.stderr
+        assert "the device has a part of the image only, do not use it; the same command with --force goes on" in done.stderr
+
+
+def test_who_has_lost_the_right_to_read_goes_on_once_it_is_back(sinks):
+    """What was fetched is not thrown away for a token that has expired."""
+    def serve_first(handler):
+        if is_first(handler):
+            return sinks.server.serve(handler)
+        wait_for(lambda: any(part.stat().st_blocks * 512 >= NOISE for part in sinks.out.glob(".virt-depot-*.part")), "a block")
+        return sinks.server.status(403)(handler)
+
+    sinks.server.always[sinks.path] = serve_first
+    done = sinks.pull(sinks.out / "vm")
+    (part,) = sinks.files()
+    assert done.returncode == 1 and f"what was fetched is kept in {sinks.out}/{part}" in done.stderr, done.stderr
+    del sinks.server.always[sinks.path]
+    before = sum(sinks.server.sent.values())
+    sinks.good(sinks.out / "vm")
+    assert sum(sinks.server.sent.values()) - before < 3 * NOISE - (1 << 20)
+    sinks.same(sinks.out / "vm")
+    assert sinks.files() == ["vm"]
 
 
 def test_two_pulls_to_one_file_and_one_to_another(sinks):
