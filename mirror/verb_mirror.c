@@ -12,7 +12,7 @@
 #define MAX_NEWEST 1000000
 #define MIN_RATE (16u << 10) /* slower than that, a server's stall could not be told from the limit */
 
-static int option_keep = NOT_GIVEN, option_newest = -1;
+static int option_keep = NOT_GIVEN, option_newest = NOT_GIVEN;
 static char *option_grace, *option_rate, *option_arch;
 static char **option_images, **option_os_infos;
 static gboolean option_json, option_dry_run, option_check, option_resign;
@@ -114,19 +114,19 @@ static bool
 is_own(void)
 {
     return option_resign || option_images != NULL || option_os_infos != NULL || option_arch != NULL ||
-           option_newest >= 0;
+           option_newest != NOT_GIVEN;
 }
 
 static bool
 read_choice(MirrorChoice *choice, GError **error)
 {
-    if (option_newest == 0 || option_newest > MAX_NEWEST || option_newest < -1)
+    if (option_newest != NOT_GIVEN && (option_newest < 1 || option_newest > MAX_NEWEST))
         return error_set_code(error, BASE_ERROR_USAGE, "--newest: a number from 1 to %d is expected",
                               MAX_NEWEST);
     choice->images = (const char *const *)option_images;
     choice->os_infos = (const char *const *)option_os_infos;
     choice->arch = option_arch != NULL ? index_normal_arch(option_arch) : NULL;
-    choice->newest = option_newest > 0 ? (unsigned)option_newest : 0;
+    choice->newest = option_newest != NOT_GIVEN ? (unsigned)option_newest : 0;
     return true;
 }
 

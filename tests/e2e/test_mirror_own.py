@@ -186,7 +186,7 @@ def test_the_folder_has_to_be_a_repository_with_its_key_here(own, tmp_path):
     assert not (tmp_path / "nothing").exists()
 
 
-@pytest.mark.parametrize("options", [("--newest", "0"), ("--newest", "-3"), ("--newest", "x")])
+@pytest.mark.parametrize("options", [("--newest", "0"), ("--newest", "-1"), ("--newest", "-3"), ("--newest", "x")])
 def test_senseless_choices_are_wrong_usage(own, options):
     own.run(*options, status=2)
 
