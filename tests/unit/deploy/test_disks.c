@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "temp_folder.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,26 +16,15 @@
 
 #include <cmocka.h>
 
-static char *dir;
-
 static int
-make_dir(void **state G_GNUC_UNUSED)
+make_base(void **state)
 {
     g_autofree char *base = NULL;
 
-    dir = g_dir_make_tmp("vd-disks-XXXXXX", NULL);
-    if (dir == NULL)
+    if (make_dir(state) != 0)
         return 1;
     base = g_build_filename(dir, "base", NULL);
     return !g_file_set_contents(base, "data", -1, NULL) || truncate(base, 1 << 20) < 0;
-}
-
-static int
-remove_dir(void **state G_GNUC_UNUSED)
-{
-    file_remove_tree(dir, NULL);
-    g_free(dir);
-    return 0;
 }
 
 static char *
@@ -159,5 +149,5 @@ main(void)
         cmocka_unit_test(moving_into_place_replaces_nothing),
     };
 
-    return cmocka_run_group_tests(tests, make_dir, remove_dir);
+    return cmocka_run_group_tests(tests, make_base, remove_dir);
 }

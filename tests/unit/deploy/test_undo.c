@@ -3,6 +3,7 @@
 #include "deploy/undo.h"
 
 #include "base/file.h"
+#include "temp_folder.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,23 +12,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char *dir;
-
-static int
-make_dir(void **state G_GNUC_UNUSED)
-{
-    dir = g_dir_make_tmp("vd-undo-XXXXXX", NULL);
-    return dir == NULL;
-}
-
-static int
-remove_dir(void **state G_GNUC_UNUSED)
-{
-    file_remove_tree(dir, NULL);
-    g_free(dir);
-    return 0;
-}
 
 static char *
 in_dir(const char *name)

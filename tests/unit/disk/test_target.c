@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "temp_folder.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -20,23 +21,6 @@
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
 #define TIB (1024 * GIB)
-
-static char *dir;
-
-static int
-make_dir(void **state G_GNUC_UNUSED)
-{
-    dir = g_dir_make_tmp("vd-target-XXXXXX", NULL);
-    return dir == NULL;
-}
-
-static int
-remove_dir(void **state G_GNUC_UNUSED)
-{
-    file_remove_tree(dir, NULL);
-    g_free(dir);
-    return 0;
-}
 
 static void
 shell(const char *command)

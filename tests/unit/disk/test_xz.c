@@ -5,6 +5,7 @@
 #include "base/digest.h"
 #include "base/fd.h"
 #include "base/file.h"
+#include "temp_folder.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,23 +16,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char *dir;
-
-static int
-make_dir(void **state G_GNUC_UNUSED)
-{
-    dir = g_dir_make_tmp("vd-xz-XXXXXX", NULL);
-    return dir == NULL;
-}
-
-static int
-remove_dir(void **state G_GNUC_UNUSED)
-{
-    file_remove_tree(dir, NULL);
-    g_free(dir);
-    return 0;
-}
 
 static int
 open_in_dir(const char *name, int flags)
