@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One block by its manifest: packed digest, then the decoder, raw digest and hole map while the data goes to its place. It is
+ * One block by its manifest: packed digest, then the decoder, raw digest and hole map while the data goes to its place. xz is
  * decoded in steps and written as it comes, so that a thread needs no more than the decoder's dictionary: the packed bytes
  * are trusted, and who asked learns at the end whether the place may be called done.
  */
@@ -75,66 +75,75 @@ write_by_map(const DiskBlock *block, const uint8_t *data, size_t size, uint64_t 
 }
 
 typedef struct {
-    DiskXzReader *xz; /* one of the two */
-    DiskZstdReader *zstd;
-} Reader;
-
-static void
-reader_clear(Reader *reader)
-{
-    disk_xz_reader_free(reader->xz);
-    disk_zstd_reader_free(reader->zstd);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
+    const DiskBlock *block;
+    const DiskTarget *target;
+    Digest *digest;
+    uint64_t done; /* raw bytes */
+} Raw;
 
 static bool
-reader_open(Reader *reader, const DiskBlock *block, const char *name, GError **error)
+raw_write(Raw *raw, const uint8_t *data, size_t size, GError **error)
 {
-    const DiskManifestBlock *place = &block->place;
+    const DiskManifestBlock *place = &raw->block->place;
 
-    if (block->manifest->codec == DISK_ZSTD)
-        reader->zstd = disk_zstd_reader_new(block->packed, place->packed_size);
-    else
-        reader->xz = disk_xz_reader_new(block->packed, place->packed_size, place->raw_size,
-                                        block->manifest->check, name, error);
-    return reader->zstd != NULL || reader->xz != NULL;
+    digest_update(raw->digest, data, size);
+    if (!write_by_map(raw->block, data, size, place->raw_offset + raw->done, raw->target, error))
+        return false;
+    raw->done += size;
+    return true;
 }
 
 static bool
-read_step(Reader *reader, uint8_t *out, const char *name, size_t *out_size, bool *out_is_end, GError **error)
+unpack_xz(Raw *raw, GError **error)
 {
-    return interrupt_check(error) &&
-           (reader->zstd != NULL
-                ? disk_zstd_read(reader->zstd, out, DISK_UNPACK_BYTES, name, out_size, out_is_end, error)
-                : disk_xz_read(reader->xz, out, DISK_UNPACK_BYTES, name, out_size, out_is_end, error));
+    const DiskManifestBlock *place = &raw->block->place;
+    g_autoptr(DiskXzReader) reader =
+        disk_xz_reader_new(raw->block->packed, place->packed_size, place->raw_size,
+                           raw->block->manifest->check, raw->target->name, error);
+    g_autofree uint8_t *out = g_malloc(DISK_UNPACK_BYTES);
+    bool is_end = false;
+
+    if (reader == NULL)
+        return false;
+    while (!is_end) {
+        size_t n;
+
+        if (!interrupt_check(error) ||
+            !disk_xz_read(reader, out, DISK_UNPACK_BYTES, raw->target->name, &n, &is_end, error) ||
+            !raw_write(raw, out, n, error))
+            return false;
+    }
+    return true;
+}
+
+/* In one step: libzstd would copy each byte through its window once more. */
+static bool
+unpack_zstd(Raw *raw, GError **error)
+{
+    const DiskManifestBlock *place = &raw->block->place;
+    g_autofree uint8_t *out = g_malloc(place->raw_size);
+
+    if (!disk_zstd_unpack(raw->block->packed, place->packed_size, out, place->raw_size, raw->target->name,
+                          error))
+        return false;
+    while (raw->done < place->raw_size)
+        if (!interrupt_check(error) ||
+            !raw_write(raw, out + raw->done, MIN(place->raw_size - raw->done, DISK_UNPACK_BYTES), error))
+            return false;
+    return true;
 }
 
 bool
 disk_block_unpack(const DiskBlock *block, const DiskTarget *target, GError **error)
 {
-    g_auto(Reader) reader = {0};
     g_autoptr(Digest) digest = digest_new(DIGEST_SHA256);
-    g_autofree uint8_t *out = g_malloc(DISK_UNPACK_BYTES);
+    Raw raw = {block, target, digest, 0};
     uint8_t sha256[DISK_SHA256_BYTES];
-    uint64_t done = 0;
-    bool is_end = false;
 
-    if (!reader_open(&reader, block, target->name, error))
+    if (!(block->manifest->codec == DISK_ZSTD ? unpack_zstd : unpack_xz)(&raw, error))
         return false;
-    while (!is_end) {
-        size_t n;
-
-        if (!read_step(&reader, out, target->name, &n, &is_end, error))
-            return false;
-        if (n > block->place.raw_size - done) /* xz does not go on beyond it, zstd would */
-            return contradiction(block, target->name, "unpacks to more", error);
-        digest_update(digest, out, n);
-        if (!write_by_map(block, out, n, block->place.raw_offset + done, target, error))
-            return false;
-        done += n;
-    }
     digest_finish_sha256(digest, sha256);
-    return (done == block->place.raw_size &&
+    return (raw.done == block->place.raw_size &&
             memcmp(sha256, block->place.raw_sha256, DISK_SHA256_BYTES) == 0) ||
            contradiction(block, target->name, "unpacks to other data", error);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The wall around libzstd: pieces whose sizes are known, whole or step by step. Private to disk/. */
+/* The wall around libzstd: pieces whose sizes are known. Private to disk/. */
 #pragma once
 
 #include "base/error.h"
@@ -17,7 +17,7 @@ size_t disk_zstd_bound(size_t size);
 size_t disk_zstd_pack(const uint8_t *raw, size_t size, int level, uint8_t *packed, GError **error);
 
 /**
- * disk_zstd_pack_block: one frame of a block of an image, as small as DiskZstdReader can take it, into @packed, which has
+ * disk_zstd_pack_block: one frame of a block of an image, as small as it gets, into @packed, which has
  * disk_zstd_bound() bytes. Takes some 100 MiB of memory. Ctrl-C is an error.
  * Returns: its size, or 0 with @error set
  */
@@ -35,20 +35,3 @@ bool disk_zstd_is_frame(const uint8_t *packed, size_t size);
  */
 bool disk_zstd_unpack(const uint8_t *packed, size_t packed_size, uint8_t *raw, size_t raw_size,
                       const char *name, GError **error);
-
-/** DiskZstdReader: unpacks exactly one frame, step by step, in at most DISK_ZSTD_WINDOW and some 256 KiB of memory. */
-#define DISK_ZSTD_WINDOW_LOG 23 /* 24 would save a thousandth, and each decoder would need twice the memory */
-#define DISK_ZSTD_WINDOW (1u << DISK_ZSTD_WINDOW_LOG)
-typedef struct DiskZstdReader DiskZstdReader;
-
-/** disk_zstd_reader_new: of @packed, which is borrowed. */
-DiskZstdReader *disk_zstd_reader_new(const uint8_t *packed, size_t size);
-void disk_zstd_reader_free(DiskZstdReader *reader);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(DiskZstdReader, disk_zstd_reader_free)
-
-/**
- * disk_zstd_read: the next bytes, @size of them but at the end. @out_is_end: that was all, and nothing follows the frame.
- * Errors: not one whole frame; a larger window
- */
-bool disk_zstd_read(DiskZstdReader *reader, uint8_t *out, size_t size, const char *name, size_t *out_size,
-                    bool *out_is_end, GError **error);

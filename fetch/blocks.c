@@ -7,10 +7,10 @@
  * second per GB and core, cannot be wrong, and finds what a lost power supply took back.
  */
 #include "base/cli.h"
-#include "base/interrupt.h"
 #include "base/pool.h"
 #include "fetch/access.h"
 #include "fetch/job.h"
+#include "fetch/stock.h"
 #include "net/net.h"
 
 #include <pthread.h>
@@ -24,6 +24,7 @@
 #define DECODERS_BYTES (512u << 20)
 /* The same as long as it is not known yet which codec is sooner there: so much may be asked for in the wrong one. */
 #define UNKNOWN_BYTES (16u << 20)
+#define SMALL_BYTES (1u << 20) /* packed: comes in a tenth of a second over 100 Mbit/s */
 #define FILE_XZ 0u
 #define FILE_TWIN 1u
 
@@ -37,7 +38,8 @@ typedef struct {
     uint64_t missing_data; /* bytes that are still to be written */
     NetRanges *ranges;
     Progress *progress;
-    guint next;          /* block to want */
+    guint *order;        /* (length left at first) blocks to want, in that order */
+    guint n_order, next; /* of @order */
     bool is_xz_measured; /* or will be: a block was wanted */
 
     pthread_mutex_t lock; /* guards what follows */
@@ -55,6 +57,7 @@ blocks_clear(Blocks *blocks)
     pthread_mutex_destroy(&blocks->lock);
     g_clear_error(&blocks->error);
     g_free(blocks->is_there);
+    g_free(blocks->order);
     disk_manifest_free(blocks->twin);
     g_free(blocks->twin_file);
 }
@@ -78,47 +81,7 @@ packed_size(const Blocks *blocks, unsigned file, guint number)
     return g_array_index(manifest_of(blocks, file)->blocks, DiskManifestBlock, number).packed_size;
 }
 
-/* ---- what is there already ---- */
-
-static bool
-compare_item(size_t item, unsigned worker G_GNUC_UNUSED, void *context, GError **error)
-{
-    Blocks *blocks = context;
-
-    if (!disk_block_compare(blocks->manifest, (guint)item, blocks->target, &blocks->is_there[item], error))
-        return false;
-    progress_add(blocks->progress, place_of(blocks, (guint)item)->raw_size);
-    return true;
-}
-
-static bool
-compare_all(Blocks *blocks, GError **error)
-{
-    g_autofree char *label = g_strdup_printf("check %s", blocks->job->entry->name);
-    bool is_ok;
-
-    blocks->progress = progress_new(label, blocks->manifest->raw_size);
-    is_ok = pool_run(pool_default_threads(), blocks->manifest->blocks->len, compare_item, blocks, error);
-    g_clear_pointer(&blocks->progress, progress_free);
-    return is_ok;
-}
-
-/* What half of a block may have left where holes must be. Where holes cannot be made all begins anew. */
-static bool
-erase_missing(Blocks *blocks, GError **error)
-{
-    const DiskManifest *manifest = blocks->manifest;
-    bool can_erase = true;
-
-    for (guint i = 0; can_erase && i < manifest->blocks->len; i++)
-        can_erase = blocks->is_there[i] || disk_block_erase(manifest, i, blocks->target, NULL);
-    if (can_erase)
-        return true;
-    if (!interrupt_check(error) || !disk_target_begin_anew(blocks->target, manifest->raw_size, error))
-        return false;
-    memset(blocks->is_there, 0, manifest->blocks->len * sizeof *blocks->is_there);
-    return true;
-}
+/* ---- what is missing ---- */
 
 static uint64_t
 data_in(const DiskManifest *manifest, const DiskManifestBlock *place)
@@ -154,14 +117,47 @@ count_missing(Blocks *blocks)
     progress_skip(blocks->progress, there);
 }
 
-/* What is in the file already, into is_there. */
-static bool
-take_stock(Blocks *blocks, GError **error)
+/* Halving sizes, in the order of the file within each: so the last block to come is a small one, and there is little to unpack
+ * once the network has done its work; and blocks side by side still share a request. */
+static gint
+compare_classes(gconstpointer a, gconstpointer b, gpointer context)
 {
-    bool was_empty;
+    const guint *first = a, *second = b;
+    guint class_of_first = g_bit_storage(packed_size(context, FILE_XZ, *first));
+    guint class_of_second = g_bit_storage(packed_size(context, FILE_XZ, *second));
 
-    return disk_target_prepare(blocks->target, blocks->manifest->raw_size, &was_empty, error) &&
-           compare_all(blocks, error) && (was_empty || erase_missing(blocks, error));
+    if (class_of_first != class_of_second)
+        return class_of_first > class_of_second ? -1 : 1;
+    return *first < *second ? -1 : *first > *second;
+}
+
+/* Before all others a small one for each connection: the decoders need not wait until the first large one is there. */
+static void
+begin_with_small_ones(Blocks *blocks)
+{
+    guint *order = blocks->order, n = 0;
+
+    for (guint i = 0; i < blocks->n_order && n < NET_RANGES_CONNECTIONS; i++) {
+        guint number = order[i];
+
+        if (packed_size(blocks, FILE_XZ, number) > SMALL_BYTES)
+            continue;
+        memmove(order + n + 1, order + n, (i - n) * sizeof *order);
+        order[n++] = number;
+    }
+}
+
+static void
+put_in_order(Blocks *blocks)
+{
+    blocks->order = g_new(guint, blocks->left);
+    for (guint i = 0; i < blocks->manifest->blocks->len; i++)
+        if (!blocks->is_there[i])
+            blocks->order[blocks->n_order++] = i;
+    if (blocks->twin == NULL) /* of zstd the small ones have most to unpack for what they weigh */
+        g_qsort_with_data(blocks->order, (gint)blocks->n_order, sizeof *blocks->order, compare_classes,
+                          blocks);
+    begin_with_small_ones(blocks);
 }
 
 /* ---- the decoders ---- */
@@ -270,20 +266,20 @@ want_more(Blocks *blocks)
 
     pthread_mutex_lock(&blocks->lock);
     blocks->facts.wire_rate = net_ranges_rate(blocks->ranges);
-    for (; blocks->next < blocks->manifest->blocks->len; blocks->next++) {
-        unsigned file = choose_file(blocks, blocks->next);
-        uint32_t size = packed_size(blocks, file, blocks->next);
+    for (; blocks->next < blocks->n_order; blocks->next++) {
+        guint number = blocks->order[blocks->next];
+        unsigned file = choose_file(blocks, number);
+        uint32_t size = packed_size(blocks, file, number);
 
-        if (blocks->is_there[blocks->next])
-            continue;
+        if (blocks->is_there[number])
+            continue; /* on a second try */
         if (blocks->held > 0 && blocks->held + size > window(blocks))
             break;
         blocks->held += size;
         blocks->is_xz_measured = true;
         net_ranges_want(
-            blocks->ranges, file, blocks->next,
-            g_array_index(manifest_of(blocks, file)->blocks, DiskManifestBlock, blocks->next).packed_offset,
-            size);
+            blocks->ranges, file, number,
+            g_array_index(manifest_of(blocks, file)->blocks, DiskManifestBlock, number).packed_offset, size);
     }
     must_go_on = blocks->left > 0 && blocks->error == NULL;
     pthread_mutex_unlock(&blocks->lock);
@@ -408,6 +404,7 @@ fetch_missing(Blocks *blocks, GError **error)
         return JOB_FAILED;
     if (blocks->job->codec != CODEC_XZ)
         blocks->twin = manifest_fetch_twin(blocks->job, blocks->manifest, &blocks->twin_file);
+    put_in_order(blocks);
     is_ok = try_all(blocks, &limits, error);
     if (!is_ok && drop_twin(blocks, error))
         is_ok = try_all(blocks, &limits, error);
@@ -432,7 +429,7 @@ blocks_fetch(const Job *job, const DiskManifest *manifest, const DiskTarget *tar
                              .facts = {.cores = pool_default_threads()},
                              .lock = PTHREAD_MUTEX_INITIALIZER};
 
-    if (!take_stock(&blocks, error))
+    if (!stock_take(manifest, target, job->entry->name, blocks.is_there, error))
         return JOB_FAILED;
     count_missing(&blocks);
     return blocks.left == 0 ? JOB_DONE : fetch_missing(&blocks, error);
