@@ -79,7 +79,7 @@ create(GError **error)
 }
 
 static bool
-configure(Appliance *g, const ApplianceDisk *disks, unsigned n, bool is_read_only, bool is_tcg,
+configure(Appliance *g, const ApplianceDisk *disks, unsigned n, const ApplianceOptions *options, bool is_tcg,
           GError **error)
 {
     /* "direct" needs no libvirt, whose system daemon could not even read a user's disks. */
@@ -87,17 +87,20 @@ configure(Appliance *g, const ApplianceDisk *disks, unsigned n, bool is_read_onl
         return appliance_fail(g, "libguestfs", "use qemu directly", error);
     if (is_tcg && guestfs_set_backend_setting(g, "force_tcg", "1") == -1)
         return appliance_fail(g, "libguestfs", "do without KVM", error);
-    if (guestfs_set_memsize(g, MEMORY_MB) == -1 || guestfs_set_network(g, 0) == -1 ||
+    if (guestfs_set_memsize(g, options->memory_mb > 0 ? (int)options->memory_mb : MEMORY_MB) == -1 ||
+        (options->cpus > 0 && guestfs_set_smp(g, (int)options->cpus) == -1) ||
+        guestfs_set_network(g, options->has_network) == -1 ||
         guestfs_set_event_callback(g, on_console, GUESTFS_EVENT_APPLIANCE, 0, NULL) == -1)
         return appliance_fail(g, "libguestfs", "configure the appliance", error);
     for (unsigned i = 0; i < n; i++) {
-        int rc = is_read_only ? guestfs_add_drive_opts(g, disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                                       disk_format_name(disks[i].format),
-                                                       GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, -1)
-                              : guestfs_add_drive_opts(g, disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                                       disk_format_name(disks[i].format),
-                                                       GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort",
-                                                       GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe", -1);
+        int rc =
+            options->is_read_only
+                ? guestfs_add_drive_opts(g, disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                                         disk_format_name(disks[i].format), GUESTFS_ADD_DRIVE_OPTS_READONLY,
+                                         1, -1)
+                : guestfs_add_drive_opts(g, disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                                         disk_format_name(disks[i].format), GUESTFS_ADD_DRIVE_OPTS_DISCARD,
+                                         "besteffort", GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe", -1);
 
         if (rc == -1)
             return appliance_fail(g, disks[i].path, "add the disk to the appliance", error);
@@ -106,11 +109,12 @@ configure(Appliance *g, const ApplianceDisk *disks, unsigned n, bool is_read_onl
 }
 
 static Appliance *
-launch_once(const ApplianceDisk *disks, unsigned n, bool is_read_only, bool is_tcg, GError **error)
+launch_once(const ApplianceDisk *disks, unsigned n, const ApplianceOptions *options, bool is_tcg,
+            GError **error)
 {
     g_autoptr(Appliance) g = create(error);
 
-    if (g == NULL || !configure(g, disks, n, is_read_only, is_tcg, error))
+    if (g == NULL || !configure(g, disks, n, options, is_tcg, error))
         return NULL;
     if (guestfs_launch(g) == -1) {
         appliance_fail(g, disks[0].path, "start the libguestfs appliance", error);
@@ -120,11 +124,11 @@ launch_once(const ApplianceDisk *disks, unsigned n, bool is_read_only, bool is_t
 }
 
 Appliance *
-appliance_launch(const ApplianceDisk *disks, unsigned n, bool is_read_only, GuestAccel accel,
-                 char **out_reason, GError **error)
+appliance_launch(const ApplianceDisk *disks, unsigned n, const ApplianceOptions *options, char **out_reason,
+                 GError **error)
 {
     g_autoptr(GError) kvm_error = NULL;
-    bool was_asked_for = accel == GUEST_ACCEL_KVM;
+    GuestAccel accel = options->accel;
     Appliance *appliance;
 
     if (accel == GUEST_ACCEL_AUTO) {
@@ -137,16 +141,16 @@ appliance_launch(const ApplianceDisk *disks, unsigned n, bool is_read_only, Gues
     }
     if (!interrupt_check(error))
         return NULL;
-    if (accel == GUEST_ACCEL_TCG || was_asked_for)
-        return launch_once(disks, n, is_read_only, accel == GUEST_ACCEL_TCG, error);
-    appliance = launch_once(disks, n, is_read_only, false, &kvm_error);
+    if (accel == GUEST_ACCEL_TCG || options->accel == GUEST_ACCEL_KVM)
+        return launch_once(disks, n, options, accel == GUEST_ACCEL_TCG, error);
+    appliance = launch_once(disks, n, options, false, &kvm_error);
     if (appliance != NULL)
         return appliance;
     if (g_error_matches(kvm_error, BASE_ERROR, BASE_ERROR_INTERRUPTED)) {
         g_propagate_error(error, g_steal_pointer(&kvm_error));
         return NULL;
     }
-    appliance = launch_once(disks, n, is_read_only, true, error);
+    appliance = launch_once(disks, n, options, true, error);
     if (appliance != NULL && *out_reason == NULL)
         *out_reason = g_strdup_printf("the appliance did not start under KVM: %s", kvm_error->message);
     return appliance;

@@ -19,12 +19,20 @@ typedef struct {
 /* One virtio-scsi bus takes 255; the names end with one letter up to here, and a batch bounds the appliance's memory. */
 #define APPLIANCE_MAX_DISKS 25u
 
+typedef struct {
+    GuestAccel
+        accel; /* AUTO probes; a launch that fails under a KVM which was not asked for is repeated without it */
+    bool is_read_only;  /* nothing is written to the disks */
+    bool has_network;   /* programs of the guest may use the host's, through qemu's user-mode networking */
+    unsigned memory_mb; /* 0: enough for edits */
+    unsigned cpus;      /* 0: one */
+} ApplianceOptions;
+
 /**
  * appliance_launch: start an appliance with @disks, in their order: /dev/sda, /dev/sdb ...
- * @accel: AUTO probes; a launch that fails under a KVM which was not asked for by name is repeated without it
  * @out_reason: (transfer full) (nullable): why it runs without KVM; untouched where it was set already
  */
-Appliance *appliance_launch(const ApplianceDisk *disks, unsigned n, bool is_read_only, GuestAccel accel,
+Appliance *appliance_launch(const ApplianceDisk *disks, unsigned n, const ApplianceOptions *options,
                             char **out_reason, GError **error);
 
 /** appliance_disk: the name of disk number @index inside the appliance, "/dev/sda". (transfer full) */

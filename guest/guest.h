@@ -94,6 +94,28 @@ void guest_subject_clear(GuestSubject *subject);
 bool guest_inspect(GuestSubject *subjects, unsigned n, GuestAccel accel, bool want_packages,
                    char **out_reason, GError **error);
 
+/* ---- operations, as virt-customize's options say them ---- */
+
+/** GuestOps: what is to be done to a guest, in order. */
+typedef struct GuestOps GuestOps;
+GuestOps *guest_ops_new(void);
+void guest_ops_free(GuestOps *ops);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestOps, guest_ops_free)
+bool guest_ops_is_empty(const GuestOps *ops);
+
+/**
+ * guest_ops_add: one of virt-customize's options, by its name without the dashes: "write" with "/etc/motd:hello".
+ * @argument: NULL for an option without one
+ * Errors: BASE_ERROR_USAGE: no such operation; an argument that cannot be right
+ */
+bool guest_ops_add(GuestOps *ops, const char *option, const char *argument, GError **error);
+
+/**
+ * guest_ops_add_file: the operations in a file as --commands-from-file has it: a name without dashes and its argument on each
+ * line, '#' comments, and lines that go on after a final backslash.
+ */
+bool guest_ops_add_file(GuestOps *ops, const char *path, GError **error);
+
 /* ---- edits ---- */
 
 /** GuestEdit: what to do to one guest. Everything is optional. Strings are owned by the caller. */

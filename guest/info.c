@@ -39,6 +39,42 @@ layout_sort_mounts(GuestInfo *info)
     g_ptr_array_sort(info->mounts, by_length);
 }
 
+/* "/dev/vg/root" is the same on every clone: the LVM filter decides whose it is. */
+char *
+layout_device(const char *device, const char *from, const char *to)
+{
+    const char *at = device != NULL ? strstr(device, from) : NULL;
+
+    if (at == NULL || g_ascii_isalpha(at[strlen(from)]))
+        return g_strdup(device);
+    return g_strdup_printf("%.*s%s%s", (int)(at - device), device, to, at + strlen(from));
+}
+
+GuestInfo *
+layout_on_disk(const GuestInfo *info, const char *from, const char *to)
+{
+    GuestInfo *copy = g_new0(GuestInfo, 1);
+
+    *copy = (GuestInfo){.type = g_strdup(info->type),
+                        .distro = g_strdup(info->distro),
+                        .major = info->major,
+                        .minor = info->minor,
+                        .root = layout_device(info->root, from, to),
+                        .root_fs = g_strdup(info->root_fs),
+                        .expand = layout_device(info->expand, from, to),
+                        .lvexpand = g_strdup(info->lvexpand),
+                        .hostname = g_strdup(info->hostname),
+                        .has_cloud_init = info->has_cloud_init,
+                        .has_selinux = info->has_selinux};
+    for (guint i = 0; i < info->mounts->len; i++) {
+        const GuestMount *mount = info->mounts->pdata[i];
+        g_autofree char *device = layout_device(mount->device, from, to);
+
+        layout_add_mount(copy, device, mount->path);
+    }
+    return copy;
+}
+
 void
 guest_info_free(GuestInfo *info)
 {

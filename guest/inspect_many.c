@@ -118,7 +118,8 @@ inspect_alone(const GuestSubject *subject, GuestAccel accel, bool want_packages,
               GError **error)
 {
     const ApplianceDisk disk = {subject->path, subject->format};
-    g_autoptr(Appliance) g = appliance_launch(&disk, 1, true, accel, out_reason, error);
+    const ApplianceOptions options = {.accel = accel, .is_read_only = true};
+    g_autoptr(Appliance) g = appliance_launch(&disk, 1, &options, out_reason, error);
     g_autofree char *name = appliance_disk(0);
     g_auto(GStrv) roots = g != NULL ? guestfs_inspect_os(g) : NULL;
 
@@ -139,13 +140,14 @@ inspect_alone(const GuestSubject *subject, GuestAccel accel, bool want_packages,
 static void
 inspect_batch(GuestSubject *subjects, unsigned n, GuestAccel accel, bool want_packages, char **out_reason)
 {
+    const ApplianceOptions options = {.accel = accel, .is_read_only = true};
     g_autofree ApplianceDisk *disks = g_new(ApplianceDisk, n);
     g_autoptr(Appliance) g = NULL;
 
     for (unsigned i = 0; i < n; i++)
         disks[i] = (ApplianceDisk){subjects[i].path, subjects[i].format};
     /* One damaged disk can stop the launch: then each gets its own, and the error with its name on it. */
-    g = appliance_launch(disks, n, true, accel, out_reason, NULL);
+    g = appliance_launch(disks, n, &options, out_reason, NULL);
     if (g != NULL)
         inspect_together(g, subjects, n, want_packages);
 }

@@ -21,6 +21,12 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Layout, layout_clear)
 bool layout_read(Appliance *appliance, const char *disk, const char *label, Layout *out_layout,
                  GError **error);
 
+/** layout_device: (transfer full) (nullable) @device of disk @from ("/dev/sda2", "btrfsvol:/dev/sda2/@") on disk @to. */
+char *layout_device(const char *device, const char *from, const char *to);
+
+/** layout_on_disk: (transfer full) @info, found on the disk @from, as its clone on the disk @to has it. */
+GuestInfo *layout_on_disk(const GuestInfo *info, const char *from, const char *to);
+
 /** layout_find_expand: fill @info->expand and lvexpand from @info->root. */
 bool layout_find_expand(Appliance *appliance, GuestInfo *info, const char *label, GError **error);
 

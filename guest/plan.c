@@ -236,17 +236,6 @@ plan_make(const GuestEdit *edit, const GuestInfo *info, GError **error)
     return g_steal_pointer(&plan);
 }
 
-char *
-plan_device(const char *device, const char *from, const char *to)
-{
-    const char *at = strstr(device, from);
-
-    /* "/dev/vg/root" is the same on every clone: the LVM filter decides whose it is. */
-    if (at == NULL || g_ascii_isalpha(at[strlen(from)]))
-        return g_strdup(device);
-    return g_strdup_printf("%.*s%s%s", (int)(at - device), device, to, at + strlen(from));
-}
-
 bool
 guest_edit_needs_appliance(const GuestEdit *edit)
 {

@@ -43,6 +43,3 @@ bool plan_check(const GuestEdit *edit, GError **error);
  * Errors: the guest is not Linux; its libcrypt could not be had
  */
 Plan *plan_make(const GuestEdit *edit, const GuestInfo *info, GError **error);
-
-/** plan_device: (transfer full) @device of disk @from ("/dev/sda2", "btrfsvol:/dev/sda2/@") on disk @to. */
-char *plan_device(const char *device, const char *from, const char *to);

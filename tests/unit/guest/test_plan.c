@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What an edit means for each family of distributions, and what is refused before anything starts. */
+#include "guest/layout.h"
 #include "guest/plan.h"
 
 #include <setjmp.h>
@@ -217,7 +218,7 @@ devices_move_to_the_disk_at_hand(void **state)
 
     (void)state;
     for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
-        g_autofree char *device = plan_device(table[i].device, "/dev/sda", table[i].to);
+        g_autofree char *device = layout_device(table[i].device, "/dev/sda", table[i].to);
 
         assert_string_equal(device, table[i].expected);
     }
