@@ -174,8 +174,8 @@ closes_a_connection_that_is_idle_between_requests(void **state)
     say(fd, "HEAD /big HTTP/1.1\r\nHost: h\r\n\r\n");
     drain(fd, start);
     assert_true(g_str_has_prefix(start, "HTTP/1.1 200 "));
-    /* The idle limit held, not the shorter one for a head. */
-    assert_true(g_get_monotonic_time() - started >= 2 * SHORT_MS * 1000);
+    /* The idle limit held, not the shorter one for a head. libevent's clock is the kernel's coarse one. */
+    assert_true(g_get_monotonic_time() - started >= 3 * SHORT_MS * 1000 / 2);
 }
 
 static void
