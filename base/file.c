@@ -42,9 +42,9 @@ file_sync_dir(const char *path, GError **error)
     return true;
 }
 
-/* Is this descriptor still what stands under @path? Whoever held the lock before may have removed or replaced it. */
-static bool
-is_still_named(int fd, const char *path)
+/* Whoever held the lock before may have removed or replaced it. */
+bool
+file_is_still_named(int fd, const char *path)
 {
     struct stat held;
     struct stat named;
@@ -71,18 +71,20 @@ sweep_temporaries(const char *dir)
     }
 }
 
-/* A new, locked temporary file in @dir; *@out_path is its name. */
-static int
-open_temporary(const char *dir, char **out_path)
+int
+file_open_temporary(const char *dir, char **out_path, GError **error)
 {
+    sweep_temporaries(dir);
     for (;;) {
         g_autofree char *path = g_strdup_printf("%s/" TEMPORARY_PREFIX "XXXXXX", dir);
-        g_auto(Fd) fd = g_mkstemp_full(path, O_WRONLY | O_CLOEXEC, 0600);
+        g_auto(Fd) fd = g_mkstemp_full(path, O_RDWR | O_CLOEXEC, 0600);
 
-        if (fd < 0)
+        if (fd < 0) {
+            error_set_errno(error, "%s: cannot make a temporary file in it", dir);
             return -1;
+        }
         /* Between the two calls another writer may have swept it: then take another one. */
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_still_named(fd, path)) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0 && file_is_still_named(fd, path)) {
             *out_path = g_steal_pointer(&path);
             return fd_steal(&fd);
         }
@@ -109,10 +111,9 @@ file_write_atomic(const char *path, const void *data, size_t size, mode_t mode, 
     g_autofree char *temp = NULL;
     g_auto(Fd) fd = -1;
 
-    sweep_temporaries(dir);
-    fd = open_temporary(dir, &temp);
+    fd = file_open_temporary(dir, &temp, error);
     if (fd < 0)
-        return error_set_errno(error, "%s: cannot write", path);
+        return false;
     if (!fill_and_rename(fd, temp, path, data, size, mode, error)) {
         unlink(temp);
         return false;
@@ -274,7 +275,7 @@ file_lock(const char *path, bool wait, GError **error)
             return -1;
         }
         /* The holder before us may have unlinked the file: a lock on a nameless inode excludes nobody. */
-        if (is_still_named(fd, path))
+        if (file_is_still_named(fd, path))
             return fd_steal(&fd);
     }
 }

@@ -14,6 +14,16 @@ bool file_make_dirs(const char *path, mode_t mode, GError **error);
  */
 bool file_write_atomic(const char *path, const void *data, size_t size, mode_t mode, GError **error);
 
+/**
+ * file_open_temporary: a new file ".new-XXXXXX" in @dir, mode 0600, locked with flock() for as long as it is open: the next
+ * one made in @dir removes it if nobody holds the lock any more. What killed ones left is swept first.
+ * Returns: an owned descriptor, open for reading and writing, or -1 with @error set
+ */
+int file_open_temporary(const char *dir, char **out_path, GError **error);
+
+/** file_is_still_named: whether the open file is what stands under @path. */
+bool file_is_still_named(int fd, const char *path);
+
 /** file_read: a whole regular file; refuses more than @max_bytes. Returns: (transfer full) or NULL. */
 GBytes *file_read(const char *path, size_t max_bytes, GError **error);
 
