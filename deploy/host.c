@@ -169,3 +169,58 @@ deploy_host_remove(Host *host, const char *uuid, GError **error)
     virDomainFree(domain);
     return is_removed;
 }
+
+void
+deploy_host_domain_clear(HostDomain *domain)
+{
+    g_clear_pointer(&domain->name, g_free);
+    g_clear_pointer(&domain->xml, g_free);
+}
+
+bool
+deploy_host_domain(Host *host, const char *name, HostDomain *out_domain, GError **error)
+{
+    virDomainPtr domain = virDomainLookupByName(host->connection, name);
+    char *xml;
+
+    if (domain == NULL)
+        domain = virDomainLookupByUUIDString(host->connection, name);
+    if (domain == NULL)
+        return error_set_code(error, BASE_ERROR_NOT_FOUND, "no VM is called '%s'", name);
+    xml = virDomainGetXMLDesc(domain, 0);
+    if (xml == NULL) {
+        set_virt_error(error, name);
+        virDomainFree(domain);
+        return false;
+    }
+    *out_domain = (HostDomain){
+        .name = g_strdup(virDomainGetName(domain)),
+        .xml = g_strdup(xml),
+        .is_running = virDomainIsActive(domain) != 0, /* not known (-1): it may */
+        .has_saved_state = virDomainHasManagedSaveImage(domain, 0) == 1,
+    };
+    free(xml);
+    virDomainFree(domain);
+    return true;
+}
+
+char *
+deploy_host_volume_path(Host *host, const char *pool, const char *volume, GError **error)
+{
+    virStoragePoolPtr found = virStoragePoolLookupByName(host->connection, pool);
+    virStorageVolPtr vol = found != NULL ? virStorageVolLookupByName(found, volume) : NULL;
+    char *path = vol != NULL ? virStorageVolGetPath(vol) : NULL;
+    char *copy = g_strdup(path);
+
+    if (path == NULL) {
+        g_autofree char *what = g_strdup_printf("volume '%s' of pool '%s'", volume, pool);
+
+        set_virt_error(error, what);
+    }
+    free(path);
+    if (vol != NULL)
+        virStorageVolFree(vol);
+    if (found != NULL)
+        virStoragePoolFree(found);
+    return copy;
+}

@@ -34,3 +34,19 @@ bool deploy_host_start(Host *host, const char *uuid, const char *name, GError **
 /** deploy_host_remove: stop and undefine the domain with its saved state, snapshots' metadata and NVRAM, but no
  * disk. One that is not there is success. */
 bool deploy_host_remove(Host *host, const char *uuid, GError **error);
+
+/** HostDomain: a domain as it is now. */
+typedef struct {
+    char *name;
+    char *xml; /* of the running one where it runs */
+    bool is_running;
+    bool has_saved_state; /* a memory image that expects the disks as they are */
+} HostDomain;
+void deploy_host_domain_clear(HostDomain *domain);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(HostDomain, deploy_host_domain_clear)
+
+/** deploy_host_domain: the domain called @name, or with that UUID. Errors: BASE_ERROR_NOT_FOUND */
+bool deploy_host_domain(Host *host, const char *name, HostDomain *out_domain, GError **error);
+
+/** deploy_host_volume_path: (transfer full) where the volume @volume of the storage pool @pool lies. */
+char *deploy_host_volume_path(Host *host, const char *pool, const char *volume, GError **error);

@@ -83,7 +83,7 @@ deploy_plan_uri_check(const char *uri, bool *out_is_session, GError **error)
     else
         return error_set_code(
             error, BASE_ERROR_USAGE,
-            "%s: deploy works on this host's own libvirt only, qemu:///system or qemu:///session", uri);
+            "%s: only this host's own libvirt can be used, qemu:///system or qemu:///session", uri);
     length = strcspn(path, "?#");
     if (length == strlen("/system") && strncmp(path, "/system", length) == 0)
         *out_is_session = false;

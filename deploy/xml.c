@@ -232,3 +232,54 @@ deploy_xml_collect_macs(const char *domain, GHashTable *macs)
         xmlFree(address);
     }
 }
+
+static void
+disk_free(XmlDisk *disk)
+{
+    g_free(disk->target);
+    g_free(disk->type);
+    g_free(disk->path);
+    g_free(disk->pool);
+    g_free(disk->volume);
+    g_free(disk->format);
+    g_free(disk);
+}
+
+/* (transfer full) (nullable) attribute @name of @parent's child @element; of @parent itself where @element is NULL */
+static char *
+attribute_of(xmlNode *parent, const char *element, const char *name)
+{
+    xmlNode *node = element == NULL ? parent : xmlFirstElementChild(parent);
+    xmlChar *value;
+    char *copy;
+
+    while (element != NULL && node != NULL && !xmlStrEqual(node->name, X(element)))
+        node = xmlNextElementSibling(node);
+    value = node != NULL ? xmlGetProp(node, X(name)) : NULL;
+    copy = g_strdup((const char *)value);
+    xmlFree(value);
+    return copy;
+}
+
+GPtrArray *
+deploy_xml_disks(const char *domain)
+{
+    GPtrArray *disks = g_ptr_array_new_with_free_func((GDestroyNotify)disk_free);
+    g_autoptr(xmlDoc) doc = parse(domain);
+    g_autoptr(xmlXPathObject) found =
+        evaluate(doc, "/domain/devices/disk[not(@device) or @device='disk' or @device='lun']");
+
+    for (int i = 0; found != NULL && found->nodesetval != NULL && i < found->nodesetval->nodeNr; i++) {
+        xmlNode *node = found->nodesetval->nodeTab[i];
+        XmlDisk *disk = g_new0(XmlDisk, 1);
+
+        disk->target = attribute_of(node, "target", "dev");
+        disk->type = attribute_of(node, NULL, "type");
+        disk->path = attribute_of(node, "source", g_strcmp0(disk->type, "block") == 0 ? "dev" : "file");
+        disk->pool = attribute_of(node, "source", "pool");
+        disk->volume = attribute_of(node, "source", "volume");
+        disk->format = attribute_of(node, "driver", "type");
+        g_ptr_array_add(disks, disk);
+    }
+    return disks;
+}

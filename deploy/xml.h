@@ -37,3 +37,15 @@ bool deploy_xml_qemu_user(const char *capabilities, unsigned *out_uid, unsigned 
 
 /** deploy_xml_collect_macs: add every <mac address=''/> of a domain's XML to the set @macs, in lower case. */
 void deploy_xml_collect_macs(const char *domain, GHashTable *macs);
+
+/** XmlDisk: one disk of a domain, as its XML names it. NULL where it says nothing. */
+typedef struct {
+    char *target;        /* "vda" */
+    char *type;          /* "file", "block", "volume", "network" ... */
+    char *path;          /* of a file or block device */
+    char *pool, *volume; /* of a volume */
+    char *format;        /* "raw", "qcow2" */
+} XmlDisk;
+
+/** deploy_xml_disks: (transfer full) (element-type XmlDisk) the disks of a domain's XML, but for CD and floppy drives. */
+GPtrArray *deploy_xml_disks(const char *domain);

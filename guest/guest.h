@@ -31,6 +31,16 @@ const char *guest_accel_name(GuestAccel accel);
  */
 GuestAccel guest_accel_probe(const char *state_dir, char **out_reason);
 
+/* ---- disks ---- */
+
+/** GuestDisk: one of a guest's disks. Owned strings. */
+typedef struct {
+    char *path;
+    char *format; /* (nullable) "raw", "qcow2"; NULL: by its header */
+} GuestDisk;
+GuestDisk *guest_disk_new(const char *path, const char *format);
+void guest_disk_free(GuestDisk *disk);
+
 /* ---- what is installed ---- */
 
 /** GuestInfo: one installed operating system. Strings are NULL where not known. */

@@ -115,3 +115,23 @@ guest_subject_clear(GuestSubject *subject)
     g_clear_pointer(&subject->info, guest_info_free);
     g_clear_error(&subject->error);
 }
+
+GuestDisk *
+guest_disk_new(const char *path, const char *format)
+{
+    GuestDisk *disk = g_new0(GuestDisk, 1);
+
+    disk->path = g_strdup(path);
+    disk->format = g_strdup(format);
+    return disk;
+}
+
+void
+guest_disk_free(GuestDisk *disk)
+{
+    if (disk == NULL)
+        return;
+    g_free(disk->path);
+    g_free(disk->format);
+    g_free(disk);
+}

@@ -183,6 +183,38 @@ addresses_of_a_domain_are_collected(void **state G_GNUC_UNUSED)
     assert_true(g_hash_table_contains(macs, "52:54:00:ab:00:01"));
 }
 
+static void
+disks_are_listed_with_their_formats_and_drives_are_not(void **state G_GNUC_UNUSED)
+{
+    g_autoptr(GPtrArray) disks = deploy_xml_disks(
+        "<domain><devices>"
+        "<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='/d/top.qcow2'/>"
+        "<backingStore type='file'><format type='raw'/><source file='/d/base.raw'/></backingStore>"
+        "<target dev='vda'/></disk>"
+        "<disk type='file' device='cdrom'><source file='/d/seed.iso'/><target dev='sda'/></disk>"
+        "<disk type='block'><source dev='/dev/vg/lv'/><target dev='vdb'/></disk>"
+        "<disk type='volume' device='disk'><driver type='raw'/><source pool='default' volume='a.img'/></disk>"
+        "<disk type='network' device='lun'><source protocol='rbd' name='p/i'/><target dev='vdc'/></disk>"
+        "</devices></domain>");
+    const XmlDisk *disk;
+
+    assert_int_equal(disks->len, 4);
+    disk = g_ptr_array_index(disks, 0);
+    assert_string_equal(disk->path, "/d/top.qcow2");
+    assert_string_equal(disk->format, "qcow2");
+    assert_string_equal(disk->target, "vda");
+    disk = g_ptr_array_index(disks, 1);
+    assert_string_equal(disk->path, "/dev/vg/lv");
+    assert_null(disk->format);
+    disk = g_ptr_array_index(disks, 2);
+    assert_string_equal(disk->pool, "default");
+    assert_string_equal(disk->volume, "a.img");
+    assert_null(disk->path);
+    disk = g_ptr_array_index(disks, 3);
+    assert_string_equal(disk->type, "network");
+    assert_null(disk->path);
+}
+
 int
 main(void)
 {
@@ -193,6 +225,7 @@ main(void)
         cmocka_unit_test(every_text_is_escaped),
         cmocka_unit_test(capabilities_tell_of_kvm_and_of_qemus_user),
         cmocka_unit_test(addresses_of_a_domain_are_collected),
+        cmocka_unit_test(disks_are_listed_with_their_formats_and_drives_are_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
