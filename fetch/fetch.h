@@ -7,6 +7,7 @@
 
 #include "base/cli.h"
 #include "base/error.h"
+#include "base/fd.h"
 #include "base/progress.h"
 #include "disk/disk.h"
 #include "index/index.h"
@@ -49,6 +50,97 @@ FetchImage *fetch_image(const char *ref, const char *arch, bool is_offline, GPtr
  * flock() on the image. From then on `cache prune` leaves the image alone for as long as @path is such a disk.
  */
 bool fetch_note_use(const FetchImage *image, const char *path, GError **error);
+
+/* ---- an image to somewhere else than the cache ---- */
+
+typedef enum { FETCH_OUTPUT_FILE, FETCH_OUTPUT_DEVICE, FETCH_OUTPUT_STDOUT } FetchOutputKind;
+
+typedef struct {
+    FetchOutputKind kind;
+    char *path;       /* without links; "-" for standard output */
+    const char *name; /* for messages */
+    bool has_format;
+    DiskFormat format; /* what was asked for */
+    bool may_replace;
+    mode_t mode;          /* of a new file */
+    Fd device;            /* open, and nobody else's; -1: none */
+    uint64_t device_size; /* bytes */
+    bool is_begun;        /* the device may have some of the image, and has not all of it */
+} FetchOutput;
+void fetch_output_clear(FetchOutput *output);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(FetchOutput, fetch_output_clear)
+
+/**
+ * fetch_output_open: look at @path before anything is downloaded.
+ * @format: (nullable) "raw" or "qcow2"; NULL: as the image was published, on a device raw
+ * @may_replace: an existing file may be replaced, and a device that is not empty overwritten
+ * Errors: BASE_ERROR_USAGE, _EXISTS; a folder, a pipe, a terminal; a device that is in use
+ */
+bool fetch_output_open(const char *path, const char *format, bool may_replace, FetchOutput *out_output,
+                       GError **error);
+
+/* ---- what sources offer, some of which the command line alone names ---- */
+
+/** FetchSources: which sources. All zero: the stored ones. */
+typedef struct {
+    const char *const *uris;         /* (nullable) NULL-terminated: come before the stored ones */
+    const char *const *fingerprints; /* (nullable) of the keys that sign them: one for each, or one for all */
+    bool is_unsigned;                /* no signature of any source is looked at */
+} FetchSources;
+
+/** FetchOffer: what one of the sources offers. Borrowed. */
+typedef struct {
+    const char *uri;
+    const char *const *pins; /* NULL-terminated; none for an unsigned source */
+    const Index *index;      /* (nullable) */
+} FetchOffer;
+
+/** FetchOffers: the verified indexes of all sources. */
+typedef struct FetchOffers FetchOffers;
+
+/**
+ * fetch_offers_open: ask every source. One that only the command line names needs its public key: from the keys.asc beside
+ * its index or else from the user's GnuPG keyring; what is remembered of it is bound to its URL and pins.
+ * @warnings: (element-type utf8)
+ * Errors: BASE_ERROR_USAGE: @sources does not fit together. A named source that fails; the trouble of a stored one is a warning
+ */
+FetchOffers *fetch_offers_open(const FetchSources *sources, GPtrArray *warnings, GError **error);
+void fetch_offers_free(FetchOffers *offers);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(FetchOffers, fetch_offers_free)
+
+unsigned fetch_offers_count(const FetchOffers *offers);
+FetchOffer fetch_offers_get(const FetchOffers *offers, unsigned number);
+
+/** FetchChoice: one image of them. Borrowed. */
+typedef struct {
+    unsigned number; /* of the source */
+    const IndexEntry *entry;
+} FetchChoice;
+
+/**
+ * fetch_offers_find: the image that @ref means, as for fetch_image(); sources that the command line named come before the
+ * others, in their order.
+ * @arch: (nullable) NULL: this host's
+ */
+bool fetch_offers_find(const FetchOffers *offers, const char *ref, const char *arch, FetchChoice *out_choice,
+                       GError **error);
+
+/** fetch_offers_is_cached: whether the image is in the cache. */
+bool fetch_offers_is_cached(const FetchOffers *offers, const FetchChoice *choice);
+
+/** fetch_offers_pull: (transfer full) the image in the cache, pulled first where it is not there. */
+FetchImage *fetch_offers_pull(const FetchOffers *offers, const FetchChoice *choice, GPtrArray *warnings,
+                              GError **error);
+
+/**
+ * fetch_offers_write: the image to @output, through the cache only where it has to be. A new file has its name only when it is
+ * complete; what an interrupted one left lies beside it, and is gone on with.
+ */
+bool fetch_offers_write(const FetchOffers *offers, const FetchChoice *choice, FetchOutput *output,
+                        GPtrArray *warnings, DiskFormat *out_format, GError **error);
+
+/** fetch_forget_images: remove every image from the cache that nobody needs, and what interrupted pulls left. */
+bool fetch_forget_images(uint64_t *out_left_bytes, GError **error);
 
 /* ---- a source as somebody who copies all of it sees it ---- */
 

@@ -15,7 +15,7 @@
 #define LOOK_BYTES (1u << 20)
 
 void
-output_clear(Output *output)
+fetch_output_clear(FetchOutput *output)
 {
     g_clear_pointer(&output->path, g_free);
     fd_close(output->device);
@@ -33,7 +33,7 @@ is_empty(int fd, const char *path, bool *out_is_empty, GError **error)
 }
 
 static bool
-open_device(Output *output, GError **error)
+open_device(FetchOutput *output, GError **error)
 {
     bool empty;
 
@@ -60,9 +60,9 @@ open_device(Output *output, GError **error)
 }
 
 static bool
-check_stdout(Output *output, GError **error)
+check_stdout(FetchOutput *output, GError **error)
 {
-    output->kind = OUTPUT_STDOUT;
+    output->kind = FETCH_OUTPUT_STDOUT;
     output->name = "standard output";
     output->path = g_strdup("-");
     return !isatty(STDOUT_FILENO) ||
@@ -71,10 +71,10 @@ check_stdout(Output *output, GError **error)
 }
 
 static bool
-check_existing(Output *output, const struct stat *status, GError **error)
+check_existing(FetchOutput *output, const struct stat *status, GError **error)
 {
     if (S_ISBLK(status->st_mode)) {
-        output->kind = OUTPUT_DEVICE;
+        output->kind = FETCH_OUTPUT_DEVICE;
         return open_device(output, error);
     }
     if (S_ISDIR(status->st_mode))
@@ -88,7 +88,7 @@ check_existing(Output *output, const struct stat *status, GError **error)
 }
 
 static bool
-check_new(Output *output, GError **error)
+check_new(FetchOutput *output, GError **error)
 {
     g_autofree char *folder = NULL, *leaf = g_path_get_basename(output->name), *real = NULL;
     struct stat status;
@@ -106,9 +106,10 @@ check_new(Output *output, GError **error)
 }
 
 bool
-output_open(const char *path, const char *format, bool may_replace, Output *out_output, GError **error)
+fetch_output_open(const char *path, const char *format, bool may_replace, FetchOutput *out_output,
+                  GError **error)
 {
-    g_auto(Output) output = {.name = path, .may_replace = may_replace, .device = -1};
+    g_auto(FetchOutput) output = {.name = path, .may_replace = may_replace, .device = -1};
     mode_t mask = umask(0);
     struct stat status;
 
@@ -132,6 +133,6 @@ output_open(const char *path, const char *format, bool may_replace, Output *out_
         return false;
     }
     *out_output = output;
-    output = (Output){.device = -1};
+    output = (FetchOutput){.device = -1};
     return true;
 }

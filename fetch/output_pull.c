@@ -23,7 +23,7 @@
 /* ---- a file that is not yet complete ---- */
 
 static char *
-part_path(const Output *output, const char *id, DiskFormat format)
+part_path(const FetchOutput *output, const char *id, DiskFormat format)
 {
     g_autofree char *folder = g_path_get_dirname(output->path), *leaf = g_path_get_basename(output->path);
     g_autofree char *bound = g_strdup_printf("%s\n%s\n%s", id, disk_format_name(format), leaf);
@@ -54,7 +54,7 @@ open_part(const char *path, GError **error)
 }
 
 static bool
-put_into_place(const Output *output, int fd, const char *part, GError **error)
+put_into_place(const FetchOutput *output, int fd, const char *part, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(output->path);
 
@@ -69,7 +69,7 @@ put_into_place(const Output *output, int fd, const char *part, GError **error)
 
 /* What can go on stays, whoever has to do something first; what is wrong goes. @error must not be NULL. */
 static void
-keep_or_remove(const Output *output, int fd, const char *part, GPtrArray *warnings, GError **error)
+keep_or_remove(const FetchOutput *output, int fd, const char *part, GPtrArray *warnings, GError **error)
 {
     struct stat status;
 
@@ -83,7 +83,7 @@ keep_or_remove(const Output *output, int fd, const char *part, GPtrArray *warnin
 }
 
 static void
-warn_of_device(const Output *output, GPtrArray *warnings)
+warn_of_device(const FetchOutput *output, GPtrArray *warnings)
 {
     g_ptr_array_add(warnings,
                     g_strdup_printf("%s: the device has a part of the image only, do not use it; the same "
@@ -92,11 +92,11 @@ warn_of_device(const Output *output, GPtrArray *warnings)
 }
 
 static bool
-check_device(const Output *output, uint64_t size, GError **error)
+check_device(const FetchOutput *output, uint64_t size, GError **error)
 {
     g_autofree char *has = cli_format_size(output->device_size), *needs = cli_format_size(size);
 
-    return output->kind != OUTPUT_DEVICE || size <= output->device_size ||
+    return output->kind != FETCH_OUTPUT_DEVICE || size <= output->device_size ||
            error_set(error, "%s: the device has %s and the image needs %s", output->name, has, needs);
 }
 
@@ -128,7 +128,7 @@ fetch_into(const Job *job, const DiskManifest *manifest, const DiskTarget *targe
 
 /* @error must not be NULL. */
 static JobResult
-fetch_to_file(const Output *output, const Job *job, const DiskManifest *manifest, DiskFormat format,
+fetch_to_file(const FetchOutput *output, const Job *job, const DiskManifest *manifest, DiskFormat format,
               GError **error)
 {
     g_autofree char *part = part_path(output, job->key.id, format);
@@ -156,7 +156,7 @@ fetch_to_file(const Output *output, const Job *job, const DiskManifest *manifest
 }
 
 static JobResult
-fetch_to_device(Output *output, const Job *job, const DiskManifest *manifest, GError **error)
+fetch_to_device(FetchOutput *output, const Job *job, const DiskManifest *manifest, GError **error)
 {
     const DiskTarget target = {.fd = output->device, .name = output->name, .is_device = true};
     JobResult result;
@@ -172,20 +172,20 @@ fetch_to_device(Output *output, const Job *job, const DiskManifest *manifest, GE
 
 /* Whether what the manifest describes is what is wanted. */
 static bool
-can_go_direct(const Output *output, const Catalogue *catalogue, const IndexEntry *entry)
+can_go_direct(const FetchOutput *output, const Catalogue *catalogue, const IndexEntry *entry)
 {
     DiskFormat published;
 
-    if (output->kind == OUTPUT_STDOUT || catalogue->is_offline ||
+    if (output->kind == FETCH_OUTPUT_STDOUT || catalogue->is_offline ||
         !disk_format_parse(entry->format, &published))
         return false;
     return published == DISK_RAW ||
-           (output->kind == OUTPUT_FILE && (!output->has_format || output->format == DISK_QCOW2));
+           (output->kind == FETCH_OUTPUT_FILE && (!output->has_format || output->format == DISK_QCOW2));
 }
 
 /* @error must not be NULL. */
 static JobResult
-fetch_direct(Output *output, Job *job, DiskFormat *out_format, GError **error)
+fetch_direct(FetchOutput *output, Job *job, DiskFormat *out_format, GError **error)
 {
     g_autofree char *lock_path = cache_lock_path(&job->key), *folder = g_path_get_dirname(output->path);
     /* Whoever pulls it into the cache now will have it there: then it comes from there. */
@@ -202,8 +202,9 @@ fetch_direct(Output *output, Job *job, DiskFormat *out_format, GError **error)
     progress_share(lock); /* for whoever waits for it */
     result = manifest_fetch(job, &manifest, error);
     if (result == JOB_DONE)
-        result = output->kind == OUTPUT_DEVICE ? fetch_to_device(output, job, manifest, error)
-                                               : fetch_to_file(output, job, manifest, *out_format, error);
+        result = output->kind == FETCH_OUTPUT_DEVICE
+                     ? fetch_to_device(output, job, manifest, error)
+                     : fetch_to_file(output, job, manifest, *out_format, error);
     progress_share(-1);
     unlink(lock_path); /* under the lock: who waits for it sees that it lost its name */
     return result;
@@ -247,8 +248,8 @@ copy_laid_out(int in_fd, const FetchImage *image, int fd, const char *name, Prog
 }
 
 static bool
-copy_to_file(const Output *output, const FetchImage *image, int in_fd, DiskFormat format, Progress *progress,
-             GError **error)
+copy_to_file(const FetchOutput *output, const FetchImage *image, int in_fd, DiskFormat format,
+             Progress *progress, GError **error)
 {
     g_autofree char *part = part_path(output, image->id, format);
     g_auto(Fd) fd = open_part(part, error);
@@ -269,7 +270,7 @@ copy_to_file(const Output *output, const FetchImage *image, int in_fd, DiskForma
 }
 
 static bool
-copy_to_device(Output *output, const FetchImage *image, int raw_fd, Progress *progress, GError **error)
+copy_to_device(FetchOutput *output, const FetchImage *image, int raw_fd, Progress *progress, GError **error)
 {
     const DiskTarget target = {.fd = output->device, .name = output->name, .is_device = true};
 
@@ -284,7 +285,7 @@ copy_to_device(Output *output, const FetchImage *image, int raw_fd, Progress *pr
 }
 
 static bool
-copy_to_stdout(const Output *output, const FetchImage *image, int fd, bool as_qcow2, Progress *progress,
+copy_to_stdout(const FetchOutput *output, const FetchImage *image, int fd, bool as_qcow2, Progress *progress,
                GError **error)
 {
     g_autoptr(DiskLayout) layout = as_qcow2 ? disk_layout_of_file(fd, image->path, error) : NULL;
@@ -294,7 +295,7 @@ copy_to_stdout(const Output *output, const FetchImage *image, int fd, bool as_qc
 }
 
 static bool
-copy_cached(Output *output, const FetchImage *image, DiskFormat *out_format, GError **error)
+copy_cached(FetchOutput *output, const FetchImage *image, DiskFormat *out_format, GError **error)
 {
     g_autofree char *label = g_strdup_printf("write %s", image->entry->name);
     g_auto(Fd) fd = open(image->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -304,7 +305,7 @@ copy_cached(Output *output, const FetchImage *image, DiskFormat *out_format, GEr
     *out_format = format;
     if (fd < 0)
         return error_set_errno(error, "%s: cannot open", image->path);
-    if (output->kind == OUTPUT_FILE)
+    if (output->kind == FETCH_OUTPUT_FILE)
         return copy_to_file(output, image, fd, format, progress, error);
     if (image->format == DISK_QCOW2 && format == DISK_RAW) {
         g_auto(Fd) raw = open_scratch(error);
@@ -314,14 +315,14 @@ copy_cached(Output *output, const FetchImage *image, DiskFormat *out_format, GEr
         fd_close(fd);
         fd = fd_steal(&raw);
     }
-    return output->kind == OUTPUT_DEVICE
+    return output->kind == FETCH_OUTPUT_DEVICE
                ? copy_to_device(output, image, fd, progress, error)
                : copy_to_stdout(output, image, fd, image->format != format && format == DISK_QCOW2, progress,
                                 error);
 }
 
 static bool
-pull_any_way(Output *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
+pull_any_way(FetchOutput *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
              GPtrArray *warnings, DiskFormat *out_format, FetchCost *out_cost, GError **error)
 {
     g_auto(Job) job = {
@@ -355,7 +356,7 @@ pull_any_way(Output *output, const Catalogue *catalogue, const IndexEntry *entry
 }
 
 bool
-output_pull(Output *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
+output_pull(FetchOutput *output, const Catalogue *catalogue, const IndexEntry *entry, const PullWish *wish,
             GPtrArray *warnings, DiskFormat *out_format, FetchCost *out_cost, GError **error)
 {
     bool is_ok = pull_any_way(output, catalogue, entry, wish, warnings, out_format, out_cost, error);

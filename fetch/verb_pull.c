@@ -39,7 +39,7 @@ static const GOptionEntry OPTIONS[] = {
     G_OPTION_ENTRY_NULL,
 };
 
-static Output output = {.device = -1};
+static FetchOutput output = {.device = -1};
 
 typedef struct {
     const Catalogue *catalogue;
@@ -143,7 +143,7 @@ pull_to_output(const Wanted *wanted, Json *list, GError **error)
     show_warnings(warnings, NULL);
     if (is_ok && option_json)
         append_json(list, wanted, output.path, disk_format_name(format), &cost);
-    else if (is_ok && output.kind != OUTPUT_STDOUT)
+    else if (is_ok && output.kind != FETCH_OUTPUT_STDOUT)
         puts(output.path);
     g_free(cost.why);
     return is_ok;
@@ -243,9 +243,9 @@ check_output(int argc, GError **error)
                error_set_code(error, BASE_ERROR_USAGE, "--format and --force go with --output");
     if (argc != 1)
         return error_set_code(error, BASE_ERROR_USAGE, "--output takes one image");
-    if (!output_open(option_output, option_format, option_force, &output, error))
+    if (!fetch_output_open(option_output, option_format, option_force, &output, error))
         return false;
-    return output.kind != OUTPUT_STDOUT || !option_json || option_dry_run ||
+    return output.kind != FETCH_OUTPUT_STDOUT || !option_json || option_dry_run ||
            error_set_code(error, BASE_ERROR_USAGE,
                           "--json and '--output -' cannot both write to standard output");
 }
@@ -281,7 +281,7 @@ run(int argc, char **argv, GError **error)
 {
     bool is_ok = find_and_pull(argc, argv, error);
 
-    output_clear(&output);
+    fetch_output_clear(&output);
     return is_ok;
 }
 
