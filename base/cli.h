@@ -21,6 +21,7 @@ typedef struct {
     int max_arguments; /* -1: any number */
     /** run: @argv holds the positional arguments alone. Results go to stdout. */
     bool (*run)(int argc, char **argv, GError **error);
+    const GOptionEntry *(*more_options)(void); /* (nullable) options that it has in common with other verbs */
 } Verb;
 
 /** cli_warn: "virt-depot: warning: ..." on stderr. For verbs and main() only: libraries return what they

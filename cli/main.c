@@ -58,11 +58,22 @@ print_verbs(FILE *to)
 }
 
 static void
+print_entries(const GOptionEntry *entries)
+{
+    for (const GOptionEntry *entry = entries; entry->long_name != NULL; entry++) {
+        bool has_value = entry->arg != G_OPTION_ARG_NONE && (entry->flags & G_OPTION_FLAG_NO_ARG) == 0;
+
+        if ((entry->flags & G_OPTION_FLAG_HIDDEN) == 0)
+            printf("--%s%s\n", entry->long_name, has_value ? "=" : "");
+    }
+}
+
+static void
 print_options(const Verb *verb)
 {
-    for (const GOptionEntry *entry = verb->options; entry->long_name != NULL; entry++)
-        if ((entry->flags & G_OPTION_FLAG_HIDDEN) == 0)
-            printf("--%s%s\n", entry->long_name, entry->arg == G_OPTION_ARG_NONE ? "" : "=");
+    print_entries(verb->options);
+    if (verb->more_options != NULL)
+        print_entries(verb->more_options());
     puts("--quiet\n--help");
 }
 
@@ -101,6 +112,8 @@ parse_options(const Verb *verb, int *argc, char ***argv, GError **error)
     if (verb->description != NULL)
         g_option_context_set_description(context, verb->description);
     g_option_context_add_main_entries(context, verb->options, NULL);
+    if (verb->more_options != NULL)
+        g_option_context_add_main_entries(context, verb->more_options(), NULL);
     g_option_context_add_main_entries(context, COMMON_OPTIONS, NULL);
     if (!g_option_context_parse(context, argc, argv, error))
         return false;

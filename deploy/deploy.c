@@ -94,6 +94,7 @@ customize(Deployment *d, GError **error)
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(Progress) progress = NULL;
     g_autofree char *reason = NULL;
+    GuestRun run = {.accel = d->request->accel, .is_same_image = true};
 
     if (d->request->is_uncustomized)
         return true;
@@ -112,9 +113,9 @@ customize(Deployment *d, GError **error)
             .fresh_identity = true,
         };
     }
-    progress = progress_new_count("customize", n);
+    progress = run.progress = progress_new_count("customize", n);
     /* What was asked for, not what the probe said: the appliance may still have to fall back. */
-    if (!guest_customize(edits, n, d->request->accel, progress, &reason, error))
+    if (!guest_customize(edits, n, &run, &reason, error))
         return false;
     if (reason != NULL && d->accel == GUEST_ACCEL_KVM)
         deploy_report(d, true, "%s", reason); /* the probe's own reason was told by prepare.c */

@@ -10,6 +10,7 @@
 
 typedef struct {
     const GuestEdit *edits;
+    const GuestRun *run;
     GrowTable table; /* what the partition tables of all clones say alike */
 } Customize;
 
@@ -33,10 +34,12 @@ grow(const Visit *visit, void *context, GError **error)
     Customize *customize = context;
     const GuestEdit *edit = &customize->edits[visit->number];
     const GuestInfo *info = visit->info;
+    GrowTable own = {0};
     GrowDisk target = {visit->disk, info->expand, info->lvexpand, info->root, info->root_fs, 0, visit->label};
 
-    return !edit->grow || (disk_size(edit->path, &target.size, error) &&
-                           grow_disk(visit->g, &customize->table, &target, error));
+    return !edit->grow ||
+           (disk_size(edit->path, &target.size, error) &&
+            grow_disk(visit->g, customize->run->is_same_image ? &customize->table : &own, &target, error));
 }
 
 static bool
@@ -45,7 +48,14 @@ edit_files(const Visit *visit, void *context, GError **error)
     const Customize *customize = context;
     g_autoptr(Plan) plan = plan_make(&customize->edits[visit->number], visit->info, error);
 
-    return plan != NULL && apply_plan(visit->g, plan, visit->info->has_selinux, visit->label, error);
+    if (plan == NULL || !apply_plan(visit->g, plan, visit->info->has_selinux, visit->label, error))
+        return false;
+    for (unsigned i = 0; customize->run->tell_password != NULL && i < plan->passwords->len; i++) {
+        const PlanPassword *made = plan->passwords->pdata[i];
+
+        customize->run->tell_password(visit->number, made->user, made->password, customize->run->context);
+    }
+    return true;
 }
 
 static bool
@@ -58,13 +68,19 @@ needs_mounts(const GuestEdit *edit)
 }
 
 bool
-guest_customize(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress, char **out_reason,
-                GError **error)
+guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **out_reason, GError **error)
 {
     g_autofree VisitDisk *disks = g_new0(VisitDisk, MAX(n, 1));
-    Customize customize = {.edits = edits};
+    Customize customize = {.edits = edits, .run = run};
     VisitPlan plan = {
-        .appliance = {.accel = accel}, .is_same_image = true, .before_mount = grow, .context = &customize};
+        .appliance = {.accel = run->accel,
+                      .has_network = run->has_network,
+                      .memory_mb = run->memory_mb,
+                      .cpus = run->cpus},
+        .is_same_image = run->is_same_image,
+        .before_mount = grow,
+        .context = &customize,
+    };
 
     *out_reason = NULL;
     for (unsigned i = 0; i < n; i++) {
@@ -74,5 +90,5 @@ guest_customize(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *
         if (needs_mounts(&edits[i]))
             plan.mounted = edit_files;
     }
-    return visit_each(disks, n, &plan, progress, out_reason, error);
+    return visit_each(disks, n, &plan, run->progress, out_reason, error);
 }

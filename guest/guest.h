@@ -126,6 +126,15 @@ bool guest_ops_add(GuestOps *ops, const char *option, const char *argument, GErr
  */
 bool guest_ops_add_file(GuestOps *ops, const char *path, GError **error);
 
+/**
+ * guest_option_entries: every operation as an option of a verb, and --commands-from-file; they add up, in the order of the command
+ * line, to what guest_options_take() returns. For Verb's more_options.
+ */
+const GOptionEntry *guest_option_entries(void);
+
+/** guest_options_take: (transfer full) the operations that the command line asked for; never NULL. */
+GuestOps *guest_options_take(void);
+
 /* ---- edits ---- */
 
 /** GuestEdit: what to do to one guest. Everything is optional. Strings are owned by the caller. */
@@ -138,21 +147,35 @@ typedef struct {
     const char *root_password;   /* plain text; hashed here with the best scheme that the guest knows */
     const char *const *ssh_keys; /* NULL-terminated public key lines for root (or @ssh_user) */
     const char *ssh_user;        /* NULL: root */
+    const GuestOps *ops;         /* (nullable) after all of the above; their passwords at the very end */
     bool
         fresh_identity; /* blank machine-id, drop random seeds and DHCP leases, new SSH host keys at first boot */
 } GuestEdit;
 
+/** GuestRun: how to carry edits out. */
+typedef struct {
+    GuestAccel accel;
+    unsigned memory_mb; /* of the appliance; 0: enough for edits */
+    unsigned cpus;      /* 0: one */
+    bool has_network;   /* programs of the guest that run now may use it */
+    bool
+        is_same_image; /* the disks are clones of one image: what is found on the first holds for all of them */
+    Progress *progress; /* (nullable): gets one unit per finished guest */
+    /** tell_password: (nullable) a random password that was made for guest number @number. */
+    void (*tell_password)(unsigned number, const char *user, const char *password, void *context);
+    void *context; /* for tell_password */
+} GuestRun;
+
 /**
  * guest_customize: apply @edits (@n of them) in ONE appliance launch, one disk at a time: clones of an image carry
  * the same LVM, btrfs and XFS identities, so the LVM filter is set to the disk at hand and everything is unmounted
- * before the next. All disks must hold the same image (inspection is done on the first and applied to the rest).
+ * before the next.
  * A user, key, password or host name that cannot be right is BASE_ERROR_USAGE before anything starts. On failure
  * disks may be half edited: the caller throws them away.
- * @progress: (nullable): gets one unit per finished guest
  * @out_reason: as in guest_inspect()
  */
-bool guest_customize(const GuestEdit *edits, unsigned n, GuestAccel accel, Progress *progress,
-                     char **out_reason, GError **error);
+bool guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **out_reason,
+                     GError **error);
 
 /** guest_edit_needs_appliance: whether the edit asks for anything at all. */
 bool guest_edit_needs_appliance(const GuestEdit *edit);

@@ -65,13 +65,22 @@ op_rows(void)
     return OPS;
 }
 
+/* Any of these may be a password. */
+static void
+wipe(char *text)
+{
+    if (text != NULL)
+        explicit_bzero(text, strlen(text));
+    g_free(text);
+}
+
 static void
 op_free(GuestOp *op)
 {
-    g_free(op->first);
-    g_free(op->second);
+    wipe(op->first); /* the selector of root's password */
+    wipe(op->second);
     g_strfreev(op->items);
-    g_free(op->content);
+    wipe(op->content);
     g_free(op);
 }
 
@@ -181,7 +190,12 @@ guest_ops_add(GuestOps *ops, const char *option, const char *argument, GError **
     op = g_new0(GuestOp, 1);
     op->row = row;
     g_ptr_array_add(ops->ops, op);
-    return take_apart(op, argument, error);
+    if (!take_apart(op, argument, error))
+        return false;
+    if (op_check(op, error))
+        return true;
+    g_prefix_error(error, "--%s: ", option);
+    return false;
 }
 
 /* "name argument": the argument is the rest of the line. @line is changed. */

@@ -64,13 +64,19 @@ typedef struct {
     const char *help;
 } OpRow;
 
+/* What a password selector says beyond @content, the password itself. */
+typedef enum { OP_PASSWORD_GIVEN, OP_PASSWORD_RANDOM, OP_PASSWORD_DISABLED } OpPassword;
+
 /** GuestOp: one option as it was given. */
 typedef struct {
     const OpRow *row;
     char *first, *second; /* NULL where the syntax has none */
     char **items;         /* NULL-terminated; NULL where the syntax has none */
-    char *
-        content; /* (nullable) what a file of this host that the option names holds: a script, keys, a password */
+    /* (nullable) what a file of this host that the option names holds: a script, lines of SSH keys; or a password */
+    char *content;
+    OpPassword password;
+    bool is_locked;     /* the password */
+    unsigned number[2]; /* permissions; or user and group */
 } GuestOp;
 
 struct GuestOps {
@@ -79,3 +85,9 @@ struct GuestOps {
 
 /** op_rows: the table, ordered by name, ended by a row without a name. */
 const OpRow *op_rows(void);
+
+/**
+ * op_check: everything about @op that can be told without the guest, and read what it names on this host.
+ * Errors: BASE_ERROR_USAGE; what is named cannot be read
+ */
+bool op_check(GuestOp *op, GError **error);

@@ -3,10 +3,16 @@
 #include "guest/password.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 G_STATIC_ASSERT(PASSWORD_MAX_BYTES == CRYPT_MAX_PASSPHRASE_SIZE - 1);
+
+#define RANDOM_LENGTH 16u
+#define RANDOM_LETTERS (sizeof LETTERS - 1)
+static const char LETTERS[] = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789";
 
 #define YESCRYPT "$y$"
 #define SHA512 "$6$" /* understood by every libc of the last fifteen years, musl included */
@@ -56,4 +62,20 @@ password_hash(const char *password, const char *scheme, GError **error)
     explicit_bzero(data, sizeof(*data));
     g_free(data);
     return hash;
+}
+
+char *
+password_random(void)
+{
+    char *password = g_new0(char, RANDOM_LENGTH + 1);
+
+    for (unsigned n = 0; n < RANDOM_LENGTH;) {
+        unsigned char byte;
+
+        if (getrandom(&byte, 1, 0) != 1)
+            g_assert(errno == EINTR);
+        else if (byte < 256u / RANDOM_LETTERS * RANDOM_LETTERS) /* each letter as likely as the others */
+            password[n++] = LETTERS[byte % RANDOM_LETTERS];
+    }
+    return password;
 }

@@ -11,3 +11,6 @@ const char *password_scheme(const char *distro, int major);
 
 /** password_hash: (transfer full) @password hashed under @scheme with a fresh random salt. NULL with @error set. */
 char *password_hash(const char *password, const char *scheme, GError **error);
+
+/** password_random: (transfer full) 16 characters that are not taken for one another: 92 bits. */
+char *password_random(void);

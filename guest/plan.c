@@ -5,15 +5,11 @@
  */
 #include "guest/plan.h"
 
+#include "guest/check.h"
 #include "guest/password.h"
-#include "guest/text.h"
 
 #include <string.h>
 
-#define HOSTNAME_MAX 64u    /* Linux's HOST_NAME_MAX: sethostname(2) refuses more, whatever RFC 1123 allows */
-#define LABEL_MAX 63u       /* RFC 1123, 2.1 with RFC 1035, 2.3.4 */
-#define KEY_LINE_MAX 16384u /* a 16384-bit RSA key has 2800 characters; sshd reads lines of any length */
-#define USER_MAX 32u        /* useradd(8) */
 #define KEYS_UNIT "virt-depot-ssh-keys.service"
 
 /*
@@ -46,8 +42,6 @@ static const char IDENTITY_FILES[] = "/{"
                                      "var/lib/wicked/*.xml"
                                      "}";
 
-typedef enum { FAMILY_OTHER, FAMILY_DEBIAN, FAMILY_OLD_REDHAT, FAMILY_SUSE } Family;
-
 static void
 op_free(PlanOp *op)
 {
@@ -57,17 +51,26 @@ op_free(PlanOp *op)
     g_free(op);
 }
 
+static void
+password_free(PlanPassword *password)
+{
+    g_free(password->user);
+    g_free(password->password);
+    g_free(password);
+}
+
 void
 plan_free(Plan *plan)
 {
     if (plan == NULL)
         return;
+    g_ptr_array_unref(plan->passwords);
     g_ptr_array_unref(plan->ops);
     g_free(plan);
 }
 
-static void
-add(Plan *plan, PlanKind kind, const char *what, const char *path, const char *text, const char *value)
+PlanOp *
+plan_add(Plan *plan, PlanKind kind, const char *what, const char *path, const char *text, const char *value)
 {
     PlanOp *op = g_new0(PlanOp, 1);
 
@@ -77,10 +80,11 @@ add(Plan *plan, PlanKind kind, const char *what, const char *path, const char *t
     op->text = g_strdup(text);
     op->value = g_strdup(value);
     g_ptr_array_add(plan->ops, op);
+    return op;
 }
 
-static Family
-family(const GuestInfo *info)
+PlanFamily
+plan_family(const GuestInfo *info)
 {
     static const char *const DEBIAN[] = {"debian",    "ubuntu", "linuxmint", "devuan",
                                          "kalilinux", "kali",   NULL};
@@ -96,53 +100,6 @@ family(const GuestInfo *info)
     return FAMILY_OTHER;
 }
 
-static bool
-check_hostname(const char *name, GError **error)
-{
-    g_auto(GStrv) labels = g_strsplit(name, ".", -1);
-
-    if (name[0] == '\0' || strlen(name) > HOSTNAME_MAX)
-        return error_set_code(error, BASE_ERROR_USAGE, "host name '%s': must have 1 to %u characters", name,
-                              HOSTNAME_MAX);
-    for (unsigned i = 0; labels[i] != NULL; i++) {
-        size_t length = strlen(labels[i]);
-
-        if (length == 0 || length > LABEL_MAX || labels[i][0] == '-' || labels[i][length - 1] == '-' ||
-            strspn(labels[i], G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "-") != length)
-            return error_set_code(
-                error, BASE_ERROR_USAGE,
-                "host name '%s': each part must be 1 to %u letters, digits and inner hyphens", name,
-                LABEL_MAX);
-    }
-    return true;
-}
-
-static bool
-check_key(const char *line, GError **error)
-{
-    g_autofree char *blob = NULL;
-
-    for (const char *at = line; *at != '\0'; at++)
-        if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
-            return error_set_code(error, BASE_ERROR_USAGE, "SSH key '%.40s': holds a control character",
-                                  line);
-    blob = text_key_blob(line);
-    if (blob == NULL || strlen(line) > KEY_LINE_MAX)
-        return error_set_code(error, BASE_ERROR_USAGE, "SSH key '%.40s': is not a public key line", line);
-    return true;
-}
-
-static bool
-check_user(const char *name, GError **error)
-{
-    size_t length = strlen(name);
-
-    if (length == 0 || length > USER_MAX || name[0] == '-' ||
-        strspn(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "_.-") != length)
-        return error_set_code(error, BASE_ERROR_USAGE, "user '%s': is not a user name", name);
-    return true;
-}
-
 bool
 plan_check(const GuestEdit *edit, GError **error)
 {
@@ -155,55 +112,75 @@ plan_check(const GuestEdit *edit, GError **error)
     for (unsigned i = 0; edit->ssh_keys != NULL && edit->ssh_keys[i] != NULL; i++)
         if (!check_key(edit->ssh_keys[i], error))
             return false;
-    if (password != NULL &&
-        (password[0] == '\0' || strlen(password) > PASSWORD_MAX_BYTES || strpbrk(password, "\r\n") != NULL))
-        return error_set_code(error, BASE_ERROR_USAGE, "root password: must be one line of 1 to %u bytes",
-                              PASSWORD_MAX_BYTES);
-    return true;
+    return password == NULL || check_password("root", password, error);
 }
 
 /* Never PRETTY_HOSTNAME in /etc/machine-info: it would outlive every later hostnamectl. */
-static void
+void
 plan_hostname(Plan *plan, const char *name, const GuestInfo *info)
 {
     static const char what[] = "set the host name";
     g_autofree char *line = g_strdup_printf("%s\n", name);
 
-    switch (family(info)) {
+    switch (plan_family(info)) {
     case FAMILY_OLD_REDHAT:
-        add(plan, PLAN_SET_VARIABLE, what, "/etc/sysconfig/network", "HOSTNAME", name);
+        plan_add(plan, PLAN_SET_VARIABLE, what, "/etc/sysconfig/network", "HOSTNAME", name);
         return;
     case FAMILY_SUSE:
-        add(plan, PLAN_WRITE, what, "/etc/hostname", line, NULL);
-        add(plan, PLAN_REPLACE, what, "/etc/HOSTNAME", line, NULL);
+        plan_add(plan, PLAN_WRITE, what, "/etc/hostname", line, NULL);
+        plan_add(plan, PLAN_REPLACE, what, "/etc/HOSTNAME", line, NULL);
         return;
     case FAMILY_DEBIAN:
-        add(plan, PLAN_WRITE, what, "/etc/hostname", line, NULL);
-        add(plan, PLAN_HOSTS_NAME, what, "/etc/hosts", info->hostname, name);
+        plan_add(plan, PLAN_WRITE, what, "/etc/hostname", line, NULL);
+        plan_add(plan, PLAN_HOSTS_NAME, what, "/etc/hosts", info->hostname, name);
         return;
     case FAMILY_OTHER:
-        add(plan, PLAN_WRITE, what, "/etc/hostname", line, NULL);
+        plan_add(plan, PLAN_WRITE, what, "/etc/hostname", line, NULL);
         return;
     }
+}
+
+void
+plan_new_host_keys(Plan *plan, const char *what, const GuestInfo *info)
+{
+    static const char units[] = "/etc/systemd/system/";
+    g_autofree char *unit = g_strconcat(units, KEYS_UNIT, NULL);
+    g_autofree char *wanted = g_strconcat(units, "multi-user.target.wants/", KEYS_UNIT, NULL);
+
+    if (plan_family(info) != FAMILY_DEBIAN || info->has_cloud_init)
+        return;
+    plan_add(plan, PLAN_ENABLE, what, wanted, unit, NULL); /* makes the folders, too */
+    plan_add(plan, PLAN_WRITE, what, unit, KEYS_UNIT_TEXT, NULL);
 }
 
 static void
 plan_identity(Plan *plan, const GuestInfo *info)
 {
     static const char what[] = "make the identity fresh";
-    static const char units[] = "/etc/systemd/system/";
 
-    add(plan, PLAN_REMOVE, what, IDENTITY_FILES, NULL, NULL);
+    plan_add(plan, PLAN_REMOVE, what, IDENTITY_FILES, NULL, NULL);
     /* Empty, not "uninitialized": that would be a "first boot", at which systemd-firstboot may ask questions. */
-    add(plan, PLAN_REPLACE, what, "/etc/machine-id", "", NULL);
-    add(plan, PLAN_LINK, what, "/var/lib/dbus/machine-id", "/etc/machine-id", NULL);
-    if (family(info) == FAMILY_DEBIAN && !info->has_cloud_init) {
-        g_autofree char *unit = g_strconcat(units, KEYS_UNIT, NULL);
-        g_autofree char *wanted = g_strconcat(units, "multi-user.target.wants/", KEYS_UNIT, NULL);
+    plan_add(plan, PLAN_REPLACE, what, "/etc/machine-id", "", NULL);
+    plan_add(plan, PLAN_LINK, what, "/var/lib/dbus/machine-id", "/etc/machine-id", NULL);
+    plan_new_host_keys(plan, what, info);
+}
 
-        add(plan, PLAN_ENABLE, what, wanted, unit, NULL); /* makes the folders, too */
-        add(plan, PLAN_WRITE, what, unit, KEYS_UNIT_TEXT, NULL);
-    }
+bool
+plan_password(Plan *plan, const char *what, const char *user, const char *password, const GuestInfo *info,
+              GError **error)
+{
+    g_autofree char *hash = password_hash(password, password_scheme(info->distro, info->major), error);
+
+    if (hash == NULL)
+        return false;
+    plan_add(plan, PLAN_PASSWORD, what, "/etc/shadow", user, hash);
+    return true;
+}
+
+void
+plan_ssh_keys(Plan *plan, const char *user, const char *keys)
+{
+    plan_add(plan, PLAN_SSH_KEYS, "add SSH keys", NULL, user, keys);
 }
 
 Plan *
@@ -212,7 +189,7 @@ plan_make(const GuestEdit *edit, const GuestInfo *info, GError **error)
     g_autoptr(Plan) plan = g_new0(Plan, 1);
 
     plan->ops = g_ptr_array_new_with_free_func((GDestroyNotify)op_free);
-    plan->ssh_keys = edit->ssh_keys;
+    plan->passwords = g_ptr_array_new_with_free_func((GDestroyNotify)password_free);
     if (g_strcmp0(info->type, "linux") != 0) {
         error_set(error, "%s: guests of type '%s' cannot be customized", edit->label,
                   info->type != NULL ? info->type : "unknown");
@@ -222,16 +199,17 @@ plan_make(const GuestEdit *edit, const GuestInfo *info, GError **error)
         plan_identity(plan, info);
     if (edit->hostname != NULL)
         plan_hostname(plan, edit->hostname, info);
-    if (edit->ssh_keys != NULL && edit->ssh_keys[0] != NULL)
-        add(plan, PLAN_SSH_KEYS, "add SSH keys", NULL, edit->ssh_user != NULL ? edit->ssh_user : "root",
-            NULL);
-    if (edit->root_password != NULL) {
-        g_autofree char *hash =
-            password_hash(edit->root_password, password_scheme(info->distro, info->major), error);
+    if (edit->ssh_keys != NULL && edit->ssh_keys[0] != NULL) {
+        g_autofree char *keys = g_strjoinv("\n", (char **)edit->ssh_keys);
 
-        if (hash == NULL)
-            return NULL;
-        add(plan, PLAN_PASSWORD, "set the root password", "/etc/shadow", "root", hash);
+        plan_ssh_keys(plan, edit->ssh_user != NULL ? edit->ssh_user : "root", keys);
+    }
+    if (edit->root_password != NULL &&
+        !plan_password(plan, "set the root password", "root", edit->root_password, info, error))
+        return NULL;
+    if (!guest_ops_is_empty(edit->ops) && !plan_ops(plan, edit->ops, info, error)) {
+        g_prefix_error(error, "%s: ", edit->label);
+        return NULL;
     }
     return g_steal_pointer(&plan);
 }
@@ -240,5 +218,5 @@ bool
 guest_edit_needs_appliance(const GuestEdit *edit)
 {
     return edit->grow || edit->hostname != NULL || edit->root_password != NULL || edit->fresh_identity ||
-           (edit->ssh_keys != NULL && edit->ssh_keys[0] != NULL);
+           (edit->ssh_keys != NULL && edit->ssh_keys[0] != NULL) || !guest_ops_is_empty(edit->ops);
 }

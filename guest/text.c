@@ -315,3 +315,12 @@ text_mountable_device(const char *mountable)
     end = strchr(mountable + sizeof DISK - 1, '/');
     return end != NULL ? g_strndup(mountable, (gsize)(end - mountable)) : g_strdup(mountable);
 }
+
+char *
+text_line_to_append(const char *start, size_t start_size, bool is_line_ended, const char *line)
+{
+    const char *newline = start_size > 0 ? memchr(start, '\n', start_size) : NULL;
+    const char *end = newline != NULL && newline > start && newline[-1] == '\r' ? "\r\n" : "\n";
+
+    return g_strconcat(is_line_ended ? "" : end, line, end, NULL);
+}

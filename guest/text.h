@@ -71,3 +71,9 @@ char *text_key_blob(const char *line);
  * does not say where it ends.
  */
 char *text_mountable_device(const char *mountable);
+
+/**
+ * text_line_to_append: (transfer full) what to add to a file so that it ends with @line: with a newline before it where the
+ * file's last line has none (@is_line_ended), and ended as the lines at the file's @start (nullable, any bytes) are, by \n or \r\n.
+ */
+char *text_line_to_append(const char *start, size_t start_size, bool is_line_ended, const char *line);

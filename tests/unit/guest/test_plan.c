@@ -105,8 +105,17 @@ keys_users_and_passwords_are_checked(void **state)
 static char *
 summary(const Plan *plan)
 {
-    static const char *const KINDS[] = {"write", "replace", "link",     "enable",  "remove",
-                                        "hosts", "set",     "ssh-keys", "password"};
+    static const char *const KINDS[] = {
+        [PLAN_WRITE] = "write",       [PLAN_REPLACE] = "replace",   [PLAN_LINK] = "link",
+        [PLAN_ENABLE] = "enable",     [PLAN_REMOVE] = "remove",     [PLAN_HOSTS_NAME] = "hosts",
+        [PLAN_SET_VARIABLE] = "set",  [PLAN_SSH_KEYS] = "ssh-keys", [PLAN_PASSWORD] = "password",
+        [PLAN_EXPECT] = "expect",     [PLAN_SYMLINK] = "symlink",   [PLAN_APPEND_LINE] = "append",
+        [PLAN_CHMOD] = "chmod",       [PLAN_CHOWN] = "chown",       [PLAN_COPY] = "copy",
+        [PLAN_COPY_IN] = "copy-in",   [PLAN_COPY_OUT] = "copy-out", [PLAN_DELETE] = "delete",
+        [PLAN_EDIT] = "edit",         [PLAN_MKDIR] = "mkdir",       [PLAN_MOVE] = "move",
+        [PLAN_SCRUB] = "scrub",       [PLAN_TAR_IN] = "tar-in",     [PLAN_TOUCH] = "touch",
+        [PLAN_TRUNCATE] = "truncate", [PLAN_UPLOAD] = "upload",     [PLAN_TRUNCATE_ALL] = "truncate-all",
+    };
     GString *out = g_string_new(NULL);
 
     for (unsigned i = 0; i < plan->ops->len; i++) {
@@ -191,6 +200,113 @@ the_password_comes_last_and_is_hashed(void **state)
     assert_true(g_str_has_prefix(last->value, "$y$"));
 }
 
+static char *
+plan_of(const GuestOps *ops, const GuestInfo *info)
+{
+    GuestEdit edit = {.label = "vm", .ops = ops};
+    g_autoptr(Plan) plan = plan_make(&edit, info, NULL);
+
+    return plan != NULL ? summary(plan) : NULL;
+}
+
+static void
+each_operation_has_its_plan_for_the_distribution(void **state)
+{
+    static const struct {
+        const char *option, *argument, *distro, *expected;
+    } table[] = {
+        {"append-line", "/a:b", "debian", "append /a"},
+        {"chmod", "0640:/a", "debian", "chmod /a"},
+        {"chown", "1:2:/a", "debian", "chown /a"},
+        {"copy", "/a:/b", "debian", "copy /a"},
+        {"copy-in", "/dev/null:/b", "debian", "copy-in /b"},
+        {"copy-out", "/a:/tmp", "debian", "copy-out /a"},
+        {"delete", "/a*", "debian", "delete /a*"},
+        {"disable-cloud-init", NULL, "debian", "mkdir /etc/cloud, write /etc/cloud/cloud-init.disabled"},
+        {"drop-host-keys", NULL, "fedora", "remove *"},
+        {"edit", "/a:s/a/b/", "debian", "edit /a"},
+        {"hostname", "h1", "fedora", "write /etc/hostname"},
+        {"keyboard", "de", "debian", "set /etc/default/keyboard"},
+        {"keyboard", "de", "fedora", "set /etc/vconsole.conf"},
+        {"link", "/a:/b:/c", "debian", "symlink /b, symlink /c"},
+        {"mkdir", "/a", "debian", "mkdir /a"},
+        {"move", "/a:/b", "debian", "move /a"},
+        {"password", "bob:password:x", "debian", "password /etc/shadow"},
+        {"root-password", "disabled", "debian", "password /etc/shadow"},
+        {"scrub", "/a", "debian", "scrub /a"},
+        {"ssh-inject", "bob:string:" KEY, "debian", "ssh-keys bob"},
+        {"tar-in", VD_SOURCE_DIR "/CMakeLists.txt:/b", "debian", "tar-in /b"},
+        {"timezone", "Europe/Berlin", "debian",
+         "expect /usr/share/zoneinfo/Europe/Berlin, symlink /etc/localtime, write /etc/timezone"},
+        {"timezone", "UTC", "fedora",
+         "expect /usr/share/zoneinfo/UTC, symlink /etc/localtime, replace /etc/timezone"},
+        {"touch", "/a", "debian", "touch /a"},
+        {"truncate", "/a", "debian", "truncate /a"},
+        {"truncate-recursive", "/a", "debian", "truncate-all /a"},
+        {"upload", VD_SOURCE_DIR "/CMakeLists.txt:/b", "debian", "upload /b"},
+        {"write", "/a:b", "debian", "write /a"},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autoptr(GuestOps) ops = guest_ops_new();
+        g_autoptr(GuestInfo) info = guest("linux", table[i].distro, 12);
+        g_autofree char *text = NULL;
+
+        assert_true(guest_ops_add(ops, table[i].option, table[i].argument, NULL));
+        text = plan_of(ops, info);
+        assert_string_equal(text, table[i].expected);
+    }
+}
+
+static void
+operations_keep_their_order_but_for_passwords(void **state)
+{
+    g_autoptr(GuestOps) ops = guest_ops_new();
+    g_autoptr(GuestInfo) info = guest("linux", "debian", 12);
+    g_autofree char *text = NULL;
+
+    (void)state;
+    assert_true(guest_ops_add(ops, "root-password", "random", NULL));
+    assert_true(guest_ops_add(ops, "write", "/b:1", NULL));
+    assert_true(guest_ops_add(ops, "mkdir", "/a", NULL));
+    text = plan_of(ops, info);
+    assert_string_equal(text, "write /b, mkdir /a, password /etc/shadow");
+}
+
+static void
+a_password_is_given_made_disabled_or_locked(void **state)
+{
+    static const struct {
+        const char *selector, *start;
+        bool is_made;
+    } table[] = {
+        {"password:x", "$y$", false},     {"random", "$y$", true},
+        {"disabled", "*", false},         {"locked", "!*", false},
+        {"locked:disabled", "!*", false}, {"locked:password:x", "!$y$", false},
+        {"locked:random", "!$y$", true},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
+        g_autoptr(GuestOps) ops = guest_ops_new();
+        g_autoptr(GuestInfo) info = guest("linux", "debian", 12);
+        GuestEdit edit = {.label = "vm", .ops = ops};
+        g_autofree char *argument = g_strconcat("bob:", table[i].selector, NULL);
+        g_autoptr(Plan) plan = NULL;
+        const PlanOp *op;
+
+        assert_true(guest_ops_add(ops, "password", argument, NULL));
+        plan = plan_make(&edit, info, NULL);
+        op = plan->ops->pdata[0];
+        assert_string_equal(op->text, "bob");
+        assert_true(g_str_has_prefix(op->value, table[i].start));
+        assert_int_equal(plan->passwords->len, table[i].is_made);
+        if (table[i].is_made)
+            assert_int_equal(strlen(((const PlanPassword *)plan->passwords->pdata[0])->password), 16);
+    }
+}
+
 static void
 other_systems_are_refused(void **state)
 {
@@ -245,6 +361,9 @@ main(void)
         cmocka_unit_test(the_host_name_lands_where_the_distribution_looks),
         cmocka_unit_test(only_debians_without_cloud_init_get_a_unit_for_host_keys),
         cmocka_unit_test(the_password_comes_last_and_is_hashed),
+        cmocka_unit_test(each_operation_has_its_plan_for_the_distribution),
+        cmocka_unit_test(operations_keep_their_order_but_for_passwords),
+        cmocka_unit_test(a_password_is_given_made_disabled_or_locked),
         cmocka_unit_test(other_systems_are_refused),
         cmocka_unit_test(devices_move_to_the_disk_at_hand),
         cmocka_unit_test(an_edit_that_asks_for_nothing_needs_no_appliance),
