@@ -36,6 +36,8 @@ static bool (*const APPLY[])(const ApplyContext *c, GError **error) = {
     [PLAN_TRUNCATE] = apply_truncate,
     [PLAN_TRUNCATE_ALL] = apply_truncate_all,
     [PLAN_UPLOAD] = apply_upload,
+    [PLAN_RUN] = apply_run,
+    [PLAN_FIRSTBOOT] = apply_firstboot,
 };
 
 bool
@@ -70,7 +72,8 @@ apply_plan(Appliance *appliance, const Plan *plan, bool has_selinux, const char 
         const PlanOp *op = plan->ops->pdata[i];
         const ApplyContext c = {appliance, op, has_selinux, label};
 
-        if (!interrupt_check(error) || !APPLY[op->kind](&c, error))
+        if (!interrupt_check(error) || !APPLY[op->kind](&c, error) ||
+            (has_selinux && !apply_label_new(&c, error)))
             return false;
     }
     return true;

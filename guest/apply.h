@@ -27,6 +27,18 @@ bool apply_done(const ApplyContext *c, int rc, GError **error);
 /** apply_write_text: a file that exists keeps its mode, owner and SELinux label; a new one gets 0644. */
 bool apply_write_text(const ApplyContext *c, const char *path, const char *text, GError **error);
 
+/**
+ * apply_label: where the guest has SELinux, give @path, and the folders above it, the labels that label.h knows for them if they
+ * have none. What label.h does not know is left to apply_autorelabel().
+ */
+bool apply_label(const ApplyContext *c, const char *path, GError **error);
+
+/** apply_label_new: the same for what the operation at hand, now done, may have made. */
+bool apply_label_new(const ApplyContext *c, GError **error);
+
+/** apply_autorelabel: the guest labels all its files when it boots the next time. */
+bool apply_autorelabel(const ApplyContext *c, GError **error);
+
 /* apply_files.c: one operation on files of the guest */
 bool apply_write(const ApplyContext *c, GError **error);
 bool apply_replace(const ApplyContext *c, GError **error);
@@ -59,3 +71,7 @@ bool apply_upload(const ApplyContext *c, GError **error);
 bool apply_hosts_name(const ApplyContext *c, GError **error);
 bool apply_password(const ApplyContext *c, GError **error);
 bool apply_ssh_keys(const ApplyContext *c, GError **error);
+
+/* apply_run.c, apply_firstboot.c: programs of the guest, now or when it boots */
+bool apply_run(const ApplyContext *c, GError **error);
+bool apply_firstboot(const ApplyContext *c, GError **error);

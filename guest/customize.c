@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 
+#define PROGRAMS_MEMORY_MB 1280 /* libguestfs's own default, which it gives for installing packages */
+
 typedef struct {
     const GuestEdit *edits;
     const GuestRun *run;
@@ -67,16 +69,22 @@ needs_mounts(const GuestEdit *edit)
     return guest_edit_needs_appliance(&rest);
 }
 
+/* A network costs the appliance seconds, and package managers need more memory than edits. */
+static void
+expect_programs(ApplianceOptions *options, const GuestRun *run)
+{
+    options->has_network = run->has_network;
+    if (run->memory_mb == 0)
+        options->memory_mb = PROGRAMS_MEMORY_MB;
+}
+
 bool
 guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **out_reason, GError **error)
 {
     g_autofree VisitDisk *disks = g_new0(VisitDisk, MAX(n, 1));
     Customize customize = {.edits = edits, .run = run};
     VisitPlan plan = {
-        .appliance = {.accel = run->accel,
-                      .has_network = run->has_network,
-                      .memory_mb = run->memory_mb,
-                      .cpus = run->cpus},
+        .appliance = {.accel = run->accel, .memory_mb = run->memory_mb, .cpus = run->cpus},
         .is_same_image = run->is_same_image,
         .before_mount = grow,
         .context = &customize,
@@ -89,6 +97,8 @@ guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **
         disks[i] = (VisitDisk){edits[i].path, edits[i].format, edits[i].label};
         if (needs_mounts(&edits[i]))
             plan.mounted = edit_files;
+        if (plan_runs_now(edits[i].ops))
+            expect_programs(&plan.appliance, run);
     }
     return visit_each(disks, n, &plan, run->progress, out_reason, error);
 }

@@ -20,7 +20,7 @@ static const char RUNNER[] =
     "export PATH=\"${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}\" "
     "HOME=\"${HOME:-/root}\"\n"
     "status=0\n"
-    "mkdir -p \"$top/done\" || exit 1\n"
+    "mkdir -p -m 700 \"$top/done\" || exit 1\n"
     "(umask 077 && : >>\"$log\")\n"
     "cd / || exit 1\n"
     "for script in \"$top\"/scripts/*; do\n"

@@ -63,6 +63,7 @@ layout_on_disk(const GuestInfo *info, const char *from, const char *to)
                         .root_fs = g_strdup(info->root_fs),
                         .expand = layout_device(info->expand, from, to),
                         .lvexpand = g_strdup(info->lvexpand),
+                        .package_manager = g_strdup(info->package_manager),
                         .hostname = g_strdup(info->hostname),
                         .has_cloud_init = info->has_cloud_init,
                         .has_selinux = info->has_selinux};

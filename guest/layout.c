@@ -5,6 +5,7 @@
  */
 #include "guest/layout.h"
 
+#include "guest/packages.h"
 #include "guest/text.h"
 
 #include <stdlib.h>
@@ -260,19 +261,22 @@ read_release(Appliance *g, GuestInfo *info, const char *label, GError **error)
 {
     g_autofree char *first = appliance_read(g, "/etc/os-release", label, error);
     g_autofree char *second = first != NULL ? appliance_read(g, "/usr/lib/os-release", label, error) : NULL;
-    g_autofree char *version = NULL;
+    const char *release = first != NULL && first[0] != '\0' ? first : second;
+    g_autofree char *version = NULL, *like = NULL;
 
     if (second == NULL)
         return false;
     info->type = g_strdup("linux");
-    info->distro = text_os_release(first[0] != '\0' ? first : second, "ID");
-    version = text_os_release(first[0] != '\0' ? first : second, "VERSION_ID");
+    info->distro = text_os_release(release, "ID");
+    like = text_os_release(release, "ID_LIKE");
+    version = text_os_release(release, "VERSION_ID");
     if (version != NULL) {
         const char *dot = strchr(version, '.');
 
         info->major = (int)strtol(version, NULL, 10);
         info->minor = dot != NULL ? (int)strtol(dot + 1, NULL, 10) : 0;
     }
+    info->package_manager = g_strdup(packages_manager(info->distro, like, info->major));
     return true;
 }
 

@@ -8,7 +8,7 @@
 #include "guest/appliance.h"
 
 typedef struct {
-    GuestInfo *info; /* of edits' use alone: no osinfo, product, arch or package manager */
+    GuestInfo *info; /* of edits' use alone: no osinfo, product or arch */
     bool has_lvm;    /* the disk has a physical volume: set the filter before touching another clone */
 } Layout;
 void layout_clear(Layout *layout);

@@ -5,6 +5,7 @@
  */
 #include "guest/check.h"
 #include "guest/ops.h"
+#include "guest/packages.h"
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -337,13 +338,14 @@ op_check(GuestOp *op, GError **error)
         return check_ssh_inject(op, error);
     case OP_TIMEZONE:
         return check_timezone(op->first, error);
+    case OP_FIRSTBOOT_INSTALL:
+    case OP_INSTALL:
+    case OP_UNINSTALL:
+        return packages_check(op->items, error);
     case OP_DISABLE_CLOUD_INIT:
     case OP_DROP_HOST_KEYS:
     case OP_FIRSTBOOT_COMMAND:
-    case OP_FIRSTBOOT_INSTALL:
-    case OP_INSTALL:
     case OP_RUN_COMMAND:
-    case OP_UNINSTALL:
     case OP_UPDATE:
         return true;
     }

@@ -32,6 +32,8 @@ typedef enum {
     PLAN_TRUNCATE,     /* @path */
     PLAN_TRUNCATE_ALL, /* the files below @path */
     PLAN_UPLOAD,       /* the file @text of this host to the file or into the folder @path */
+    PLAN_RUN,          /* the script @text, now; @value says in short what it is */
+    PLAN_FIRSTBOOT,    /* the script @text, when the guest boots the next time; @value is for its name */
 } PlanKind;
 
 typedef enum { FAMILY_OTHER, FAMILY_DEBIAN, FAMILY_OLD_REDHAT, FAMILY_SUSE } PlanFamily;
@@ -81,6 +83,12 @@ PlanFamily plan_family(const GuestInfo *info);
 
 /** plan_ops: append what @ops mean, in their order, passwords last. */
 bool plan_ops(Plan *plan, const GuestOps *ops, const GuestInfo *info, GError **error);
+
+/** plan_run: append @op, one that runs programs of the guest, now or when it boots. Errors: no known package manager */
+bool plan_run(Plan *plan, const GuestOp *op, const GuestInfo *info, GError **error);
+
+/** plan_runs_now: whether @ops (nullable) run programs of the guest in the appliance. */
+bool plan_runs_now(const GuestOps *ops);
 
 void plan_hostname(Plan *plan, const char *name, const GuestInfo *info);
 
