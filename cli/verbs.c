@@ -4,11 +4,13 @@
 
 #include "deploy/deploy.h"
 #include "fetch/fetch.h"
+#include "guest/guest.h"
 #include "mirror/mirror.h"
 #include "publish/publish.h"
 #include "repod/repod.h"
 
-/* clang-format off: one a line */
+/* One a line: */
+/* clang-format off */
 const Verb *const CLI_VERBS[] = {
     &PUBLISH_VERB_REPO_INIT,
     &PUBLISH_VERB_REPO_ADD,
@@ -43,6 +45,7 @@ const Verb *const CLI_VERBS[] = {
     &FETCH_VERB_CACHE_VERIFY,
     &FETCH_VERB_CACHE_PRUNE,
     &FETCH_VERB_INDEX_VALIDATE,
+    &GUEST_VERB_BUILD,
     &DEPLOY_VERB_DEPLOY,
     NULL,
 };

@@ -93,6 +93,7 @@ typedef struct {
     const char *uri;
     const char *const *pins; /* NULL-terminated; none for an unsigned source */
     const Index *index;      /* (nullable) */
+    int priority;            /* of two sources with an image of one name the one with the higher is meant */
 } FetchOffer;
 
 /** FetchOffers: the verified indexes of all sources. */

@@ -113,8 +113,10 @@ fetch_offers_get(const FetchOffers *offers, unsigned number)
 {
     const Catalogue *catalogue = g_ptr_array_index(offers->catalogues, number);
 
-    return (FetchOffer){catalogue->uri, (const char *const *)catalogue->source->pins,
-                        catalogue->opened.index};
+    return (FetchOffer){.uri = catalogue->uri,
+                        .pins = (const char *const *)catalogue->source->pins,
+                        .index = catalogue->opened.index,
+                        .priority = catalogue->source->priority};
 }
 
 bool

@@ -79,6 +79,19 @@ create(GError **error)
 }
 
 static bool
+add_disk(Appliance *g, const char *path, DiskFormat format, bool is_read_only, GError **error)
+{
+    int rc = is_read_only
+                 ? guestfs_add_drive_opts(g, path, GUESTFS_ADD_DRIVE_OPTS_FORMAT, disk_format_name(format),
+                                          GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, -1)
+                 : guestfs_add_drive_opts(g, path, GUESTFS_ADD_DRIVE_OPTS_FORMAT, disk_format_name(format),
+                                          GUESTFS_ADD_DRIVE_OPTS_DISCARD, "besteffort",
+                                          GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe", -1);
+
+    return rc == 0 || appliance_fail(g, path, "add the disk to the appliance", error);
+}
+
+static bool
 configure(Appliance *g, const ApplianceDisk *disks, unsigned n, const ApplianceOptions *options, bool is_tcg,
           GError **error)
 {
@@ -92,19 +105,12 @@ configure(Appliance *g, const ApplianceDisk *disks, unsigned n, const ApplianceO
         guestfs_set_network(g, options->has_network) == -1 ||
         guestfs_set_event_callback(g, on_console, GUESTFS_EVENT_APPLIANCE, 0, NULL) == -1)
         return appliance_fail(g, "libguestfs", "configure the appliance", error);
-    for (unsigned i = 0; i < n; i++) {
-        int rc =
-            options->is_read_only
-                ? guestfs_add_drive_opts(g, disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                         disk_format_name(disks[i].format), GUESTFS_ADD_DRIVE_OPTS_READONLY,
-                                         1, -1)
-                : guestfs_add_drive_opts(g, disks[i].path, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                         disk_format_name(disks[i].format), GUESTFS_ADD_DRIVE_OPTS_DISCARD,
-                                         "besteffort", GUESTFS_ADD_DRIVE_OPTS_CACHEMODE, "unsafe", -1);
-
-        if (rc == -1)
-            return appliance_fail(g, disks[i].path, "add the disk to the appliance", error);
-    }
+    for (unsigned i = 0; i < n; i++)
+        if (!add_disk(g, disks[i].path, disks[i].format, options->is_read_only, error))
+            return false;
+    for (unsigned i = 0; i < options->n_attached; i++)
+        if (!add_disk(g, options->attached[i].path, options->attached[i].format, true, error))
+            return false;
     return true;
 }
 

@@ -26,6 +26,8 @@ typedef struct {
     bool has_network;   /* programs of the guest may use the host's, through qemu's user-mode networking */
     unsigned memory_mb; /* 0: enough for edits */
     unsigned cpus;      /* 0: one */
+    const GuestAttached *attached; /* after the others, and read-only */
+    unsigned n_attached;
 } ApplianceOptions;
 
 /**

@@ -84,7 +84,11 @@ guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **
     g_autofree VisitDisk *disks = g_new0(VisitDisk, MAX(n, 1));
     Customize customize = {.edits = edits, .run = run};
     VisitPlan plan = {
-        .appliance = {.accel = run->accel, .memory_mb = run->memory_mb, .cpus = run->cpus},
+        .appliance = {.accel = run->accel,
+                      .memory_mb = run->memory_mb,
+                      .cpus = run->cpus,
+                      .attached = run->attached,
+                      .n_attached = run->n_attached},
         .is_same_image = run->is_same_image,
         .before_mount = grow,
         .context = &customize,

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/cli.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "disk/disk.h"
@@ -152,6 +153,12 @@ typedef struct {
         fresh_identity; /* blank machine-id, drop random seeds and DHCP leases, new SSH host keys at first boot */
 } GuestEdit;
 
+/** GuestAttached: a disk that programs of the guest may read. Borrowed. */
+typedef struct {
+    const char *path;
+    DiskFormat format;
+} GuestAttached;
+
 /** GuestRun: how to carry edits out. */
 typedef struct {
     GuestAccel accel;
@@ -160,6 +167,8 @@ typedef struct {
     bool has_network;   /* programs of the guest that run now may use it */
     bool
         is_same_image; /* the disks are clones of one image: what is found on the first holds for all of them */
+    const GuestAttached *attached; /* disks that programs of the guest may read now, as the last ones */
+    unsigned n_attached;
     Progress *progress; /* (nullable): gets one unit per finished guest */
     /** tell_password: (nullable) a random password that was made for guest number @number. */
     void (*tell_password)(unsigned number, const char *user, const char *password, void *context);
@@ -179,3 +188,5 @@ bool guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, ch
 
 /** guest_edit_needs_appliance: whether the edit asks for anything at all. */
 bool guest_edit_needs_appliance(const GuestEdit *edit);
+
+extern const Verb GUEST_VERB_BUILD;
