@@ -130,13 +130,23 @@ packages_manager(const char *id, const char *like, int major)
 }
 
 static bool
+has_only(const char *name, const char *others)
+{
+    for (; *name != '\0'; name++)
+        if (!g_ascii_isalnum(*name) && strchr(others, *name) == NULL)
+            return false;
+    return true;
+}
+
+static bool
 is_name(const char *name)
 {
     size_t length = strlen(name);
+    const char *others = name[0] == '@' ? "+-._:=~^@/* " : "+-._:=~^@/*"; /* "@Xfce Desktop" is a group */
 
     return length > 0 && length <= NAME_MAX_BYTES && (g_ascii_isalnum(name[0]) || strchr("@/*", name[0])) &&
            name[length - 1] != '-' && /* apt's sign for removing what is to be installed */
-           strspn(name, G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "+-._:=~^@/*") == length;
+           has_only(name, others);
 }
 
 bool

@@ -151,13 +151,14 @@ what_cannot_be_a_package_is_wrong_usage(void **state G_GNUC_UNUSED)
         const char *name;
         bool is_good;
     } table[] = {
-        {"vim", true},          {"g++", true},          {"libc6:i386", true},  {"vim=2:9.0.1378-2", true},
-        {"vim/bookworm", true}, {"@core", true},        {"kernel*", true},     {"/usr/bin/vim", true},
-        {"python3.11", true},   {"php8.2-fpm~x", true}, {"pattern:kde", true}, {"", false},
-        {"-y", false},          {"--root=/", false},    {"a b", false},        {"a;b", false},
-        {"$(id)", false},       {"`id`", false},        {"a'b", false},        {"a\"b", false},
-        {"a\nb", false},        {"a|b", false},         {"a&b", false},        {"a\\b", false},
-        {"apt-", false},        {"v\xc3\xaf", false},   {"a>b", false},        {".", false},
+        {"vim", true},           {"g++", true},          {"libc6:i386", true},  {"vim=2:9.0.1378-2", true},
+        {"vim/bookworm", true},  {"@core", true},        {"kernel*", true},     {"/usr/bin/vim", true},
+        {"python3.11", true},    {"php8.2-fpm~x", true}, {"pattern:kde", true}, {"", false},
+        {"-y", false},           {"--root=/", false},    {"a b", false},        {"a;b", false},
+        {"$(id)", false},        {"`id`", false},        {"a'b", false},        {"a\"b", false},
+        {"a\nb", false},         {"a|b", false},         {"a&b", false},        {"a\\b", false},
+        {"apt-", false},         {"v\xc3\xaf", false},   {"a>b", false},        {".", false},
+        {"@Xfce Desktop", true}, {"@a;b", false},
     };
 
     for (unsigned i = 0; i < G_N_ELEMENTS(table); i++) {
