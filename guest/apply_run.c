@@ -27,12 +27,19 @@ check_machine(const ApplyContext *c, GError **error)
     return true;
 }
 
-/* A process that outlives its command would keep the guest's file systems from being unmounted. fuser is the appliance's. */
+/*
+ * A process that outlives its command keeps the guest's file systems from being unmounted, and before them what libguestfs
+ * mounts in the guest for the command alone. In the appliance, whose fuser it is; a failure shows when the guest is unmounted.
+ */
 static void
 kill_the_rest(const ApplyContext *c)
 {
-    const char *command[] = {
-        "for i in 1 2 3 4 5; do fuser -k -s /sysroot || break; sleep 0.1; done >/dev/null 2>&1", NULL};
+    static const char CODE[] = "exec >/dev/null 2>&1\n"
+                               "for i in 1 2 3 4 5; do fuser -k -s /sysroot || break; sleep 0.1; done\n"
+                               "for i in sys/fs/selinux sys proc dev/pts dev; do\n"
+                               "    ! mountpoint -q /sysroot/$i || umount /sysroot/$i\n"
+                               "done\n";
+    const char *command[] = {CODE, NULL};
 
     g_free(guestfs_debug(c->g, "sh", (char *const *)command));
 }
