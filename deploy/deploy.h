@@ -76,4 +76,5 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(DeployResult, deploy_result_clear)
  */
 bool deploy_vms(const DeployRequest *request, bool is_dry_run, DeployResult *out_result, GError **error);
 
+extern const Verb DEPLOY_VERB_CUSTOMIZE; /* virt-depot customize */
 extern const Verb DEPLOY_VERB_DEPLOY;

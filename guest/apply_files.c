@@ -3,6 +3,7 @@
 #include "guest/apply.h"
 
 #include "base/fd.h"
+#include "guest/check.h"
 #include "guest/edit.h"
 #include "guest/text.h"
 
@@ -143,9 +144,7 @@ apply_delete(const ApplyContext *c, GError **error)
     if (found == NULL)
         return apply_fail(c, error);
     for (unsigned i = 0; found[i] != NULL; i++) {
-        g_autofree char *plain = g_canonicalize_filename(found[i], "/");
-
-        if (strcmp(plain, "/") == 0)
+        if (check_is_root(found[i]))
             return error_set(error, "%s: cannot %s: '%s' means the root folder of the guest", c->label,
                              c->op->what, c->op->path);
         if (guestfs_rm_rf(c->g, found[i]) == -1)

@@ -29,6 +29,26 @@ apply_copy_out(const ApplyContext *c, GError **error)
     return apply_done(c, guestfs_copy_out(c->g, c->op->path, path), error);
 }
 
+/* libguestfs says no more than "write error". */
+static bool
+upload_failed(const ApplyContext *c, const char *to, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(to);
+    g_autoptr(GError) problem = NULL;
+    struct guestfs_statvfs *status;
+    bool is_full;
+
+    apply_fail(c, &problem);
+    status = guestfs_statvfs(c->g, folder);
+    is_full = status != NULL && status->bavail == 0;
+    if (status != NULL)
+        guestfs_free_statvfs(status);
+    if (is_full)
+        return error_set(error, "%s: the file system is full", problem->message);
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return false;
+}
+
 /* The permissions and the owner are those of this host's file. File systems without owners (vfat) are no error. */
 bool
 apply_upload(const ApplyContext *c, GError **error)
@@ -42,8 +62,10 @@ apply_upload(const ApplyContext *c, GError **error)
     if (stat(from, &status) < 0)
         return error_set_errno(error, "%s", from);
     to = is_dir == 1 ? g_build_filename(c->op->path, name, NULL) : g_strdup(c->op->path);
-    if (is_dir == -1 || guestfs_upload(c->g, from, to) == -1)
+    if (is_dir == -1)
         return apply_fail(c, error);
+    if (guestfs_upload(c->g, from, to) == -1)
+        return upload_failed(c, to, error);
     if (guestfs_chown(c->g, (int)status.st_uid, (int)status.st_gid, to) == -1)
         return guestfs_last_errno(c->g) == EPERM || apply_fail(c, error);
     return apply_done(c, guestfs_chmod(c->g, (int)(status.st_mode & PERMISSIONS), to), error);

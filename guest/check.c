@@ -76,6 +76,14 @@ check_guest_path(const char *path, GError **error)
 }
 
 bool
+check_is_root(const char *path)
+{
+    g_autofree char *plain = g_canonicalize_filename(path, "/");
+
+    return plain[strspn(plain, "/")] == '\0'; /* "//" stays what it is: POSIX lets it mean something else */
+}
+
+bool
 check_word(const char *what, const char *word, const char *others, GError **error)
 {
     size_t i = 0;

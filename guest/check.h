@@ -18,6 +18,9 @@ bool check_password(const char *user, const char *password, GError **error);
 /** check_guest_path: absolute. */
 bool check_guest_path(const char *path, GError **error);
 
+/** check_is_root: whether @path means "/", however it is written. No error is set. */
+bool check_is_root(const char *path);
+
 /** check_word: ASCII letters, digits and @others alone; @what: "a keyboard layout". */
 bool check_word(const char *what, const char *word, const char *others, GError **error);
 

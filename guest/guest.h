@@ -127,6 +127,17 @@ bool guest_ops_add(GuestOps *ops, const char *option, const char *argument, GErr
  */
 bool guest_ops_add_file(GuestOps *ops, const char *path, GError **error);
 
+/** GuestOpText: an operation for a reader, without secrets. */
+typedef struct {
+    const char *name;
+    char *argument;            /* (nullable) */
+    const char *left_to_guest; /* (nullable) what is decided only when the guest is seen */
+} GuestOpText;
+void guest_op_text_free(GuestOpText *text);
+
+/** guest_ops_describe: (element-type GuestOpText) (transfer full) in the order given. */
+GPtrArray *guest_ops_describe(const GuestOps *ops);
+
 /**
  * guest_option_entries: every operation as an option of a verb, and --commands-from-file; they add up, in the order of the command
  * line, to what guest_options_take() returns. For Verb's more_options.
@@ -185,6 +196,21 @@ typedef struct {
  */
 bool guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **out_reason,
                      GError **error);
+
+/**
+ * guest_customize_disks: the same for disk files that stand on their own, locked against everybody else meanwhile: what is edited
+ * are copies beside them, which take their names when all of them are done.
+ * @edits: their formats are not used
+ * @formats: (element-type utf8, nullable) for each disk "raw", "qcow2"; NULL and "auto": by its header
+ * @is_in_place: edit the files themselves
+ * Errors: as those of guest_customize(); a disk that is in use or cannot be replaced. Where it fails, the files are as they were,
+ *   unless @is_in_place, or the names of some could be given and those of others not
+ */
+bool guest_customize_disks(const GuestEdit *edits, const char *const *formats, unsigned n, bool is_in_place,
+                           const GuestRun *run, char **out_reason, GError **error);
+
+/** guest_check_disk: whether there is a disk @path, and in that @format (nullable). */
+bool guest_check_disk(const char *path, const char *format, GError **error);
 
 /** guest_edit_needs_appliance: whether the edit asks for anything at all. */
 bool guest_edit_needs_appliance(const GuestEdit *edit);

@@ -243,12 +243,8 @@ check_timezone(const char *zone, GError **error)
 static bool
 check_delete(const char *pattern, GError **error)
 {
-    g_autofree char *plain = NULL;
-
-    if (!check_guest_path(pattern, error))
-        return false;
-    plain = g_canonicalize_filename(pattern, "/");
-    return strcmp(plain, "/") != 0 || usage(error, "the root folder of the guest cannot be deleted");
+    return check_guest_path(pattern, error) &&
+           (!check_is_root(pattern) || usage(error, "the root folder of the guest cannot be deleted"));
 }
 
 static bool

@@ -83,6 +83,7 @@ what_cannot_be_right_is_wrong_usage_and_says_what_is_expected(void **state G_GNU
         {"chown", "root:0:/a", "--chown: 'root': is not a number that can be used here"},
         {"chown", "0:-1:/a", "--chown: '-1': is not a number that can be used here"},
         {"delete", "/", "--delete: the root folder of the guest cannot be deleted"},
+        {"delete", "//", "--delete: the root folder of the guest cannot be deleted"},
         {"delete", "/usr/..//", "--delete: the root folder of the guest cannot be deleted"},
         {"edit", "/a:", "--edit: the expression is empty"},
         {"hostname", "-x",
