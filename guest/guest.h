@@ -216,3 +216,4 @@ bool guest_check_disk(const char *path, const char *format, GError **error);
 bool guest_edit_needs_appliance(const GuestEdit *edit);
 
 extern const Verb GUEST_VERB_BUILD;
+extern const Verb GUEST_VERB_SEAL;

@@ -375,6 +375,37 @@ describe(Appliance *g, GuestInfo *info, const GPtrArray *volumes, const char *di
            find_mounts(g, info, volumes, disk, label, error) && layout_find_expand(g, info, label, error);
 }
 
+static bool
+holds_windows(Appliance *g, const GPtrArray *volumes)
+{
+    static const char *const FOLDERS[] = {"/Windows", "/WINDOWS", "/windows", "/WINNT"};
+    bool is_found = false;
+
+    for (unsigned i = 0; i < volumes->len && !is_found; i++) {
+        const Volume *volume = volumes->pdata[i];
+
+        if (!is_type(volume, "ntfs") || guestfs_mount_ro(g, volume->device, "/") == -1)
+            continue;
+        for (unsigned j = 0; j < G_N_ELEMENTS(FOLDERS) && !is_found; j++)
+            is_found = guestfs_is_dir(g, FOLDERS[j]) == 1;
+        guestfs_umount_all(g);
+    }
+    return is_found;
+}
+
+/* Neither activation nor the SIDs of Windows can be undone from outside. */
+static bool
+fail_without_root(Appliance *g, const GPtrArray *volumes, const char *label, GError **error)
+{
+    if (holds_windows(g, volumes))
+        return error_set(
+            error,
+            "%s: holds Windows, which is not changed from outside; work inside the running guest, and for a "
+            "template end with 'sysprep.exe /generalize /oobe /shutdown' there",
+            label);
+    return error_set(error, "%s: no Linux system found on the disk", label);
+}
+
 bool
 layout_read(Appliance *appliance, const char *disk, const char *label, Layout *out_layout, GError **error)
 {
@@ -401,7 +432,7 @@ layout_read(Appliance *appliance, const char *disk, const char *label, Layout *o
             return appliance_fail(appliance, label, "unmount", error);
     }
     if (info->root == NULL)
-        return error_set(error, "%s: no Linux system found on the disk", label);
+        return fail_without_root(appliance, volumes, label, error);
     out_layout->info = g_steal_pointer(&info);
     out_layout->has_lvm = has_lvm;
     return true;

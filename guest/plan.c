@@ -7,6 +7,7 @@
 
 #include "guest/check.h"
 #include "guest/password.h"
+#include "guest/seal_plan.h"
 
 #include <string.h>
 
@@ -30,17 +31,8 @@ static const char KEYS_UNIT_TEXT[] = "[Unit]\n"
                                      "[Install]\n"
                                      "WantedBy=multi-user.target\n";
 
-/* Secrets and memories that two clones must not share. One glob(3) pattern with braces: one call per guest. */
-static const char IDENTITY_FILES[] = "/{"
-                                     "etc/ssh/ssh_host_*,"
-                                     "var/lib/systemd/{random-seed,credential.secret},"
-                                     "var/lib/{random-seed,urandom/random-seed,misc/random-seed},"
-                                     "boot/{,efi/}loader/random-seed,"
-                                     "var/lib/dhcp/*.leases*,"
-                                     "var/lib/{dhclient,dhcpcd,dhcpcd5}/*,"
-                                     "var/lib/NetworkManager/{*.lease,secret_key,timestamps},"
-                                     "var/lib/wicked/*.xml"
-                                     "}";
+/* Secrets and memories that two clones must not share, as sealing removes them, too. */
+static const char IDENTITY[] = "dhcp-client-state,network-state,random-seed,ssh-hostkeys";
 
 static void
 op_free(PlanOp *op)
@@ -57,6 +49,16 @@ password_free(PlanPassword *password)
     g_free(password->user);
     g_free(password->password);
     g_free(password);
+}
+
+Plan *
+plan_new(void)
+{
+    Plan *plan = g_new0(Plan, 1);
+
+    plan->ops = g_ptr_array_new_with_free_func((GDestroyNotify)op_free);
+    plan->passwords = g_ptr_array_new_with_free_func((GDestroyNotify)password_free);
+    return plan;
 }
 
 void
@@ -153,15 +155,35 @@ plan_new_host_keys(Plan *plan, const char *what, const GuestInfo *info)
     plan_add(plan, PLAN_WRITE, what, unit, KEYS_UNIT_TEXT, NULL);
 }
 
+/* One pattern, so that all of it costs one call. */
+static char *
+identity_glob(const GuestInfo *info)
+{
+    static const char *const NO_HOMES[] = {NULL};
+    SealSet set = {0};
+    bool is_known = seal_set_change(&set, IDENTITY, true, NULL);
+    g_autoptr(GPtrArray) patterns = seal_patterns(&set, info, NO_HOMES, false);
+
+    g_assert(is_known);
+    return seal_glob(patterns);
+}
+
+void
+plan_fresh_machine_id(Plan *plan, const char *what)
+{
+    /* Empty, not "uninitialized": that would be a "first boot", at which systemd-firstboot may ask questions. */
+    plan_add(plan, PLAN_REPLACE, what, "/etc/machine-id", "", NULL);
+    plan_add(plan, PLAN_LINK, what, "/var/lib/dbus/machine-id", "/etc/machine-id", NULL);
+}
+
 static void
 plan_identity(Plan *plan, const GuestInfo *info)
 {
     static const char what[] = "make the identity fresh";
+    g_autofree char *glob = identity_glob(info);
 
-    plan_add(plan, PLAN_REMOVE, what, IDENTITY_FILES, NULL, NULL);
-    /* Empty, not "uninitialized": that would be a "first boot", at which systemd-firstboot may ask questions. */
-    plan_add(plan, PLAN_REPLACE, what, "/etc/machine-id", "", NULL);
-    plan_add(plan, PLAN_LINK, what, "/var/lib/dbus/machine-id", "/etc/machine-id", NULL);
+    plan_add(plan, PLAN_REMOVE, what, glob, NULL, NULL);
+    plan_fresh_machine_id(plan, what);
     plan_new_host_keys(plan, what, info);
 }
 
@@ -186,10 +208,8 @@ plan_ssh_keys(Plan *plan, const char *user, const char *keys)
 Plan *
 plan_make(const GuestEdit *edit, const GuestInfo *info, GError **error)
 {
-    g_autoptr(Plan) plan = g_new0(Plan, 1);
+    g_autoptr(Plan) plan = plan_new();
 
-    plan->ops = g_ptr_array_new_with_free_func((GDestroyNotify)op_free);
-    plan->passwords = g_ptr_array_new_with_free_func((GDestroyNotify)password_free);
     if (g_strcmp0(info->type, "linux") != 0) {
         error_set(error, "%s: guests of type '%s' cannot be customized", edit->label,
                   info->type != NULL ? info->type : "unknown");

@@ -57,6 +57,7 @@ typedef struct {
     GPtrArray *ops;       /* (element-type PlanOp) */
     GPtrArray *passwords; /* (element-type PlanPassword) */
 } Plan;
+Plan *plan_new(void);
 void plan_free(Plan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Plan, plan_free)
 
@@ -97,6 +98,9 @@ void plan_ssh_keys(Plan *plan, const char *user, const char *keys);
 
 /** plan_new_host_keys: see to it that the next boot makes the SSH host keys that are missing. */
 void plan_new_host_keys(Plan *plan, const char *what, const GuestInfo *info);
+
+/** plan_fresh_machine_id: each clone makes one of its own. The last thing that is done to a guest. */
+void plan_fresh_machine_id(Plan *plan, const char *what);
 
 /** plan_password: the plain text @password, hashed. */
 bool plan_password(Plan *plan, const char *what, const char *user, const char *password,

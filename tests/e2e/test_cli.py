@@ -13,7 +13,7 @@ VERBS = [
     "push", "mirror", "source add", "source list", "source remove",
     "key create", "key show", "key export", "key rotate", "key revoke", "trust draft", "trust sign", "trust publish",
     "token create", "token list", "token revoke",
-    "list", "info", "pull", "outdated", "upgrade", "cache list", "cache verify", "cache prune", "index validate", "build", "customize", "deploy",
+    "list", "info", "pull", "outdated", "upgrade", "cache list", "cache verify", "cache prune", "index validate", "build", "customize", "seal", "deploy",
 ]
 
 
