@@ -209,6 +209,27 @@ a_mountable_names_its_device(void **state G_GNUC_UNUSED)
     }
 }
 
+static void
+a_line_is_ended_as_the_others_are(void **state G_GNUC_UNUSED)
+{
+    static const struct {
+        const char *start;
+        bool is_line_ended;
+        const char *expected;
+    } CASES[] = {
+        {NULL, true, "new\n"},         {"a\n", true, "new\n"},           {"a", false, "\nnew\n"},
+        {"a\r\nb\n", true, "new\r\n"}, {"a\r\nb", false, "\r\nnew\r\n"}, {"\n\r\n", true, "new\n"},
+        {"a\r", false, "\nnew\n"},
+    };
+
+    for (size_t i = 0; i < G_N_ELEMENTS(CASES); i++) {
+        size_t size = CASES[i].start != NULL ? strlen(CASES[i].start) : 0;
+        g_autofree char *added = text_line_to_append(CASES[i].start, size, CASES[i].is_line_ended, "new");
+
+        assert_string_equal(added, CASES[i].expected);
+    }
+}
+
 int
 main(void)
 {
@@ -222,6 +243,7 @@ main(void)
         cmocka_unit_test(options_have_values),
         cmocka_unit_test(variables_are_replaced_or_added),
         cmocka_unit_test(a_mountable_names_its_device),
+        cmocka_unit_test(a_line_is_ended_as_the_others_are),
     };
 
     return cmocka_run_group_tests_name("guest/text", tests, NULL, NULL);
