@@ -13,7 +13,6 @@
 typedef struct {
     const GuestEdit *edits;
     const GuestRun *run;
-    GrowTable table; /* what the partition tables of all clones say alike */
 } Customize;
 
 static bool
@@ -30,18 +29,33 @@ disk_size(const char *path, uint64_t *out_size, GError **error)
     return true;
 }
 
+/* What is behind the last partition goes: the file is the last thing to become smaller. */
 static bool
-grow(const Visit *visit, void *context, GError **error)
+cut_file(const GuestEdit *edit, GError **error)
 {
-    Customize *customize = context;
-    const GuestEdit *edit = &customize->edits[visit->number];
-    const GuestInfo *info = visit->info;
-    GrowTable own = {0};
-    GrowDisk target = {visit->disk, info->expand, info->lvexpand, info->root, info->root_fs, 0, visit->label};
+    g_autofree char *size = g_strdup_printf("%" G_GUINT64_FORMAT, edit->shrink_to);
+    g_autofree char *message = NULL;
+    const char *argv[] = {"qemu-img", "resize",   "-q", "--shrink", "-f", disk_format_name(edit->format),
+                          "--",       edit->path, size, NULL};
+    int status = 0;
 
-    return !edit->grow ||
-           (disk_size(edit->path, &target.size, error) &&
-            grow_disk(visit->g, customize->run->is_same_image ? &customize->table : &own, &target, error));
+    if (!g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, NULL, NULL,
+                      NULL, &message, &status, error))
+        return false;
+    return g_spawn_check_wait_status(status, NULL) ||
+           error_set(error, "%s: cannot cut the file: %s", edit->path, g_strstrip(message));
+}
+
+static bool
+resize(const Visit *visit, void *context, GError **error)
+{
+    const Customize *customize = context;
+    const GuestEdit *edit = &customize->edits[visit->number];
+    uint64_t size = edit->shrink_to;
+
+    if (!edit->grow && size == 0)
+        return true;
+    return (size > 0 || disk_size(edit->path, &size, error)) && grow_disk(visit, size, error);
 }
 
 static bool
@@ -66,6 +80,7 @@ needs_mounts(const GuestEdit *edit)
     GuestEdit rest = *edit;
 
     rest.grow = false;
+    rest.shrink_to = 0;
     return guest_edit_needs_appliance(&rest);
 }
 
@@ -90,7 +105,8 @@ guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **
                       .attached = run->attached,
                       .n_attached = run->n_attached},
         .is_same_image = run->is_same_image,
-        .before_mount = grow,
+        .before_mount = resize,
+        .keys = run->keys,
         .context = &customize,
     };
 
@@ -104,5 +120,10 @@ guest_customize(const GuestEdit *edits, unsigned n, const GuestRun *run, char **
         if (plan_runs_now(edits[i].ops))
             expect_programs(&plan.appliance, run);
     }
-    return visit_each(disks, n, &plan, run->progress, out_reason, error);
+    if (!visit_each(disks, n, &plan, run->progress, out_reason, error))
+        return false;
+    for (unsigned i = 0; i < n; i++)
+        if (edits[i].shrink_to > 0 && !cut_file(&edits[i], error))
+            return false;
+    return true;
 }

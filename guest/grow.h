@@ -1,30 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Grows the root of a disk to the disk's end: partition table, partition, physical and logical volume, file system. */
+/*
+ * Makes the root of a disk as large as a disk of another size allows: partition, encrypted container, physical and logical volume,
+ * file system; the other way round where it becomes smaller. Swap behind the root moves.
+ */
 #pragma once
 
-#include "guest/appliance.h"
-
-/** GrowTable: what the partition tables of all clones say alike; read from the first disk. {0} at the start. */
-typedef struct {
-    bool is_read, is_gpt;
-    int number;   /* the partition to grow */
-    int extended; /* the MBR partition around it, or 0 */
-    int64_t end;  /* its last byte */
-} GrowTable;
-
-/** GrowDisk: names inside the appliance, as GuestInfo has them but for the disk at hand. */
-typedef struct {
-    const char *disk;     /* "/dev/sdb" */
-    const char *expand;   /* "/dev/sdb1"; NULL: no partition */
-    const char *lvexpand; /* NULL: no LVM */
-    const char *root;
-    const char *root_fs;
-    uint64_t size;     /* of the disk in bytes */
-    const char *label; /* for messages */
-} GrowDisk;
+#include "guest/visit.h"
 
 /**
- * grow_disk: nothing may be mounted; nothing is afterwards. A partition without room to grow is left as it is.
- * Errors: another partition lies behind @expand; a file system that cannot grow
+ * grow_disk: nothing may be mounted; nothing is afterwards. ext2, ext3, ext4, xfs and btrfs grow by any number of whole blocks of
+ * 4 KiB (with LVM: of extents); ext2, ext3, ext4 and btrfs without LVM shrink.
+ * @disk_bytes: the size that the disk has, or will have after this: less than it has makes the root smaller
+ * Errors: anything but swap lies behind the root; a file system that cannot; content that does not fit
  */
-bool grow_disk(Appliance *appliance, GrowTable *table, const GrowDisk *disk, GError **error);
+bool grow_disk(const Visit *visit, uint64_t disk_bytes, GError **error);

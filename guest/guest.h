@@ -61,8 +61,12 @@ typedef struct {
     char *hostname;        /* what /etc/hostname says */
     char *firmware;        /* what it can boot from: "bios", "uefi", "bios,uefi" */
     bool has_cloud_init;
-    bool has_selinux;    /* enforcing or permissive: new files need labels */
-    GPtrArray *mounts;   /* (element-type GuestMount) in the order to mount them */
+    bool has_selinux;  /* enforcing or permissive: new files need labels */
+    GPtrArray *mounts; /* (element-type GuestMount) in the order to mount them */
+    /* What edits need alone, NULL where guest_inspect() made it. */
+    GPtrArray
+        *containers; /* (element-type GuestMount) (nullable) encrypted partitions and what they are open as */
+    bool has_lvm;    /* the disk has a physical volume */
     GPtrArray *packages; /* (element-type GuestPackage) (nullable): not asked for, or none known */
 } GuestInfo;
 typedef struct {
@@ -147,6 +151,20 @@ const GOptionEntry *guest_option_entries(void);
 /** guest_options_take: (transfer full) the operations that the command line asked for; never NULL. */
 GuestOps *guest_options_take(void);
 
+/* ---- keys ---- */
+
+/** GuestKeys: passphrases of encrypted disks. */
+typedef struct GuestKeys GuestKeys;
+GuestKeys *guest_keys_new(void);
+void guest_keys_free(GuestKeys *keys);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestKeys, guest_keys_free)
+
+/**
+ * guest_keys_add: one of virt-customize's --key options: "ID:file:FILENAME" (a private file) or "ID:key:PASSPHRASE", where ID
+ * is a device of the guest, a LUKS UUID, or "all". Errors: BASE_ERROR_USAGE; a file that others can read
+ */
+bool guest_keys_add(GuestKeys *keys, const char *selector, GError **error);
+
 /* ---- edits ---- */
 
 /** GuestEdit: what to do to one guest. Everything is optional. Strings are owned by the caller. */
@@ -155,6 +173,8 @@ typedef struct {
     DiskFormat format;
     const char *label; /* for messages: the VM's name */
     bool grow;         /* expand partition, volume and file system to the end of the disk */
+    uint64_t
+        shrink_to; /* bytes; 0: no. File system, partition and the image file become smaller; needs no @grow */
     const char *hostname;
     const char *root_password;   /* plain text; hashed here with the best scheme that the guest knows */
     const char *const *ssh_keys; /* NULL-terminated public key lines for root (or @ssh_user) */
@@ -173,9 +193,10 @@ typedef struct {
 /** GuestRun: how to carry edits out. */
 typedef struct {
     GuestAccel accel;
-    unsigned memory_mb; /* of the appliance; 0: enough for edits */
-    unsigned cpus;      /* 0: one */
-    bool has_network;   /* programs of the guest that run now may use it */
+    const GuestKeys *keys; /* (nullable) of encrypted disks */
+    unsigned memory_mb;    /* of the appliance; 0: enough for edits */
+    unsigned cpus;         /* 0: one */
+    bool has_network;      /* programs of the guest that run now may use it */
     bool
         is_same_image; /* the disks are clones of one image: what is found on the first holds for all of them */
     const GuestAttached *attached; /* disks that programs of the guest may read now, as the last ones */

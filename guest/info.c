@@ -12,16 +12,28 @@ mount_free(GuestMount *mount)
     g_free(mount);
 }
 
-void
-layout_add_mount(GuestInfo *info, const char *device, const char *path)
+static void
+add_mount(GPtrArray **mounts, const char *device, const char *path)
 {
     GuestMount *mount = g_new0(GuestMount, 1);
 
     mount->device = g_strdup(device);
     mount->path = g_strdup(path);
-    if (info->mounts == NULL)
-        info->mounts = g_ptr_array_new_with_free_func((GDestroyNotify)mount_free);
-    g_ptr_array_add(info->mounts, mount);
+    if (*mounts == NULL)
+        *mounts = g_ptr_array_new_with_free_func((GDestroyNotify)mount_free);
+    g_ptr_array_add(*mounts, mount);
+}
+
+void
+layout_add_mount(GuestInfo *info, const char *device, const char *path)
+{
+    add_mount(&info->mounts, device, path);
+}
+
+void
+layout_add_container(GuestInfo *info, const char *device, const char *path)
+{
+    add_mount(&info->containers, device, path);
 }
 
 static int
@@ -73,6 +85,13 @@ layout_on_disk(const GuestInfo *info, const char *from, const char *to)
 
         layout_add_mount(copy, device, mount->path);
     }
+    copy->has_lvm = info->has_lvm;
+    for (guint i = 0; info->containers != NULL && i < info->containers->len; i++) {
+        const GuestMount *container = info->containers->pdata[i];
+        g_autofree char *device = layout_device(container->device, from, to);
+
+        layout_add_container(copy, device, container->path);
+    }
     return copy;
 }
 
@@ -95,6 +114,7 @@ guest_info_free(GuestInfo *info)
     g_free(info->hostname);
     g_free(info->firmware);
     g_clear_pointer(&info->mounts, g_ptr_array_unref);
+    g_clear_pointer(&info->containers, g_ptr_array_unref);
     g_clear_pointer(&info->packages, g_ptr_array_unref);
     g_free(info);
 }

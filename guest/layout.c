@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Finds the Linux root of one disk: every partition and logical volume is tried, the one with an os-release file is
- * it, and its fstab says what else to mount. Encrypted disks, and Windows, are for guest_inspect() to describe.
+ * it, and its fstab says what else to mount. Windows is for guest_inspect() to describe.
  */
 #include "guest/layout.h"
 
 #include "guest/packages.h"
 #include "guest/text.h"
+#include "guest/volumes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,6 @@ volume_free(Volume *volume)
     g_free(volume->part_uuid);
     g_free(volume->part_label);
     g_free(volume);
-}
-
-void
-layout_clear(Layout *layout)
-{
-    g_clear_pointer(&layout->info, guest_info_free);
 }
 
 static char *
@@ -80,25 +75,51 @@ is_on_disk(const char *partition, const char *disk)
 }
 
 static bool
-add_logical_volumes(Appliance *g, const char *disk, const char *label, GPtrArray *volumes, GError **error)
+add_logical_volumes(Appliance *g, const GuestInfo *info, const char *disk, const char *label,
+                    GPtrArray *volumes, GError **error)
 {
-    const char *filter[] = {disk, NULL};
     g_auto(GStrv) names = NULL;
 
-    if (guestfs_lvm_set_filter(g, (char *const *)filter) == -1 || (names = guestfs_lvs(g)) == NULL)
+    if (!volumes_select(g, disk, info->containers, label, error))
+        return false;
+    names = guestfs_lvs(g);
+    if (names == NULL)
         return appliance_fail(g, label, "read the logical volumes", error);
     for (unsigned i = 0; names[i] != NULL; i++)
         g_ptr_array_add(volumes, probe_volume(g, names[i]));
     return true;
 }
 
+/* What the keys open is one more volume. Without a key a container stays what it is: perhaps nobody needs it. */
+static bool
+add_encrypted(Appliance *g, GuestInfo *info, const GuestKeys *keys, const char *disk, const char *label,
+              GPtrArray *volumes, GError **error)
+{
+    unsigned n = volumes->len;
+
+    for (unsigned i = 0; i < n; i++) {
+        const Volume *volume = volumes->pdata[i];
+        g_autofree char *map = NULL;
+
+        if (!is_type(volume, "crypto_LUKS"))
+            continue;
+        if (!volumes_unlock(g, keys, disk, volume->device, label, &map, error))
+            return false;
+        if (map == NULL)
+            continue;
+        layout_add_container(info, volume->device, map);
+        g_ptr_array_add(volumes, probe_volume(g, map));
+    }
+    return true;
+}
+
 /* list_volumes: (element-type Volume) (transfer full) what lies on @disk */
 static GPtrArray *
-list_volumes(Appliance *g, const char *disk, const char *label, bool *out_has_lvm, GError **error)
+list_volumes(Appliance *g, GuestInfo *info, const GuestKeys *keys, const char *disk, const char *label,
+             GError **error)
 {
     g_autoptr(GPtrArray) volumes = g_ptr_array_new_with_free_func((GDestroyNotify)volume_free);
     g_auto(GStrv) partitions = guestfs_list_partitions(g);
-    bool has_lvm = false;
 
     if (partitions == NULL) {
         appliance_fail(g, label, "list the partitions", error);
@@ -109,11 +130,12 @@ list_volumes(Appliance *g, const char *disk, const char *label, bool *out_has_lv
             g_ptr_array_add(volumes, probe_volume(g, partitions[i]));
     if (volumes->len == 0)
         g_ptr_array_add(volumes, probe_volume(g, disk));
-    for (unsigned i = 0; i < volumes->len; i++)
-        has_lvm = has_lvm || is_type(volumes->pdata[i], "LVM2_member");
-    if (has_lvm && !add_logical_volumes(g, disk, label, volumes, error))
+    if (!add_encrypted(g, info, keys, disk, label, volumes, error))
         return NULL;
-    *out_has_lvm = has_lvm;
+    for (unsigned i = 0; i < volumes->len; i++)
+        info->has_lvm = info->has_lvm || is_type(volumes->pdata[i], "LVM2_member");
+    if (info->has_lvm && !add_logical_volumes(g, info, disk, label, volumes, error))
+        return NULL;
     return g_steal_pointer(&volumes);
 }
 
@@ -333,18 +355,28 @@ physical_volume(Appliance *g, const char *vg)
 }
 
 /* The same trap: guestfs_mountable_device() gives the kernel's name; only a volume's is the same on both sides. */
-static char *
-device_of(Appliance *g, const char *mountable)
+char *
+layout_device_of(Appliance *appliance, const char *mountable)
 {
     char *device = text_mountable_device(mountable);
 
-    return device != NULL ? device : guestfs_mountable_device(g, mountable);
+    return device != NULL ? device : guestfs_mountable_device(appliance, mountable);
+}
+
+/* The partition that has to grow is the one below an encrypted volume. */
+static void
+settle_partition(GuestInfo *info, const char *device)
+{
+    char *partition = g_strdup(volumes_partition(info, device));
+
+    g_free(info->expand);
+    info->expand = partition;
 }
 
 bool
 layout_find_expand(Appliance *appliance, GuestInfo *info, const char *label, GError **error)
 {
-    g_autofree char *device = device_of(appliance, info->root);
+    g_autofree char *device = layout_device_of(appliance, info->root);
     g_autofree char *canonical = NULL;
     int is_volume = device != NULL ? guestfs_is_lv(appliance, device) : -1;
 
@@ -359,9 +391,10 @@ layout_find_expand(Appliance *appliance, GuestInfo *info, const char *label, GEr
             info->expand = physical_volume(appliance, part[2]);
         if (info->expand == NULL)
             return appliance_fail(appliance, label, "find the root's volume group", error);
+        settle_partition(info, info->expand);
         info->lvexpand = g_steal_pointer(&canonical);
     } else if (g_ascii_isdigit(device[strlen(device) - 1])) {
-        info->expand = g_steal_pointer(&device);
+        settle_partition(info, device);
     }
     return true;
 }
@@ -395,7 +428,8 @@ holds_windows(Appliance *g, const GPtrArray *volumes)
 
 /* Neither activation nor the SIDs of Windows can be undone from outside. */
 static bool
-fail_without_root(Appliance *g, const GPtrArray *volumes, const char *label, GError **error)
+fail_without_root(Appliance *g, const GuestInfo *info, const GPtrArray *volumes, const char *label,
+                  GError **error)
 {
     if (holds_windows(g, volumes))
         return error_set(
@@ -403,37 +437,46 @@ fail_without_root(Appliance *g, const GPtrArray *volumes, const char *label, GEr
             "%s: holds Windows, which is not changed from outside; work inside the running guest, and for a "
             "template end with 'sysprep.exe /generalize /oobe /shutdown' there",
             label);
+    for (unsigned i = 0; i < volumes->len && info->containers == NULL; i++) {
+        const Volume *volume = volumes->pdata[i];
+
+        if (is_type(volume, "crypto_LUKS"))
+            return error_set(error, "%s: %s is encrypted: its key is needed (--key %s:file:FILENAME)", label,
+                             volume->device, volume->uuid != NULL ? volume->uuid : "all");
+    }
     return error_set(error, "%s: no Linux system found on the disk", label);
 }
 
-bool
-layout_read(Appliance *appliance, const char *disk, const char *label, Layout *out_layout, GError **error)
+GuestInfo *
+layout_read(Appliance *appliance, const char *disk, const GuestKeys *keys, const char *label, GError **error)
 {
-    bool has_lvm;
-    g_autoptr(GPtrArray) volumes = list_volumes(appliance, disk, label, &has_lvm, error);
     g_autoptr(GuestInfo) info = g_new0(GuestInfo, 1);
+    g_autoptr(GPtrArray) volumes = list_volumes(appliance, info, keys, disk, label, error);
 
     if (volumes == NULL)
-        return false;
+        return NULL;
     for (unsigned i = 0; i < volumes->len; i++) {
         const Volume *volume = volumes->pdata[i];
         g_autofree char *root = root_of(appliance, volume);
 
         if (root == NULL)
             continue;
-        if (info->root != NULL)
-            return error_set(error, "%s: holds more than one Linux system: %s and %s", label, info->root,
-                             root);
+        if (info->root != NULL) {
+            error_set(error, "%s: holds more than one Linux system: %s and %s", label, info->root, root);
+            return NULL;
+        }
         info->root = g_steal_pointer(&root);
         info->root_fs = g_strdup(volume->type);
         if (!describe(appliance, info, volumes, disk, label, error))
-            return false;
-        if (guestfs_umount_all(appliance) == -1)
-            return appliance_fail(appliance, label, "unmount", error);
+            return NULL;
+        if (guestfs_umount_all(appliance) == -1) {
+            appliance_fail(appliance, label, "unmount", error);
+            return NULL;
+        }
     }
-    if (info->root == NULL)
-        return fail_without_root(appliance, volumes, label, error);
-    out_layout->info = g_steal_pointer(&info);
-    out_layout->has_lvm = has_lvm;
-    return true;
+    if (info->root == NULL) {
+        fail_without_root(appliance, info, volumes, label, error);
+        return NULL;
+    }
+    return g_steal_pointer(&info);
 }

@@ -7,19 +7,16 @@
 
 #include "guest/appliance.h"
 
-typedef struct {
-    GuestInfo *info; /* of edits' use alone: no osinfo, product or arch */
-    bool has_lvm;    /* the disk has a physical volume: set the filter before touching another clone */
-} Layout;
-void layout_clear(Layout *layout);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Layout, layout_clear)
-
 /**
- * layout_read: find the one Linux root on @disk ("/dev/sda"). LVM sees @disk alone afterwards if it has any.
+ * layout_read: (transfer full) the one Linux root on @disk ("/dev/sda"), for edits' use alone: no osinfo, product or arch.
+ * LVM sees @disk alone afterwards if it has any, and the LUKS containers that @keys (nullable) open stay open.
  * Nothing stays mounted.
  */
-bool layout_read(Appliance *appliance, const char *disk, const char *label, Layout *out_layout,
-                 GError **error);
+GuestInfo *layout_read(Appliance *appliance, const char *disk, const GuestKeys *keys, const char *label,
+                       GError **error);
+
+/** layout_device_of: (transfer full) (nullable) the device of what can be mounted, as libguestfs names it. */
+char *layout_device_of(Appliance *appliance, const char *mountable);
 
 /** layout_device: (transfer full) (nullable) @device of disk @from ("/dev/sda2", "btrfsvol:/dev/sda2/@") on disk @to. */
 char *layout_device(const char *device, const char *from, const char *to);
@@ -32,6 +29,9 @@ bool layout_find_expand(Appliance *appliance, GuestInfo *info, const char *label
 
 /** layout_read_files: fill has_cloud_init, has_selinux and hostname from the mounted guest. */
 bool layout_read_files(Appliance *appliance, GuestInfo *info, const char *label, GError **error);
+
+/** layout_add_container: an encrypted @device that is open as @path. */
+void layout_add_container(GuestInfo *info, const char *device, const char *path);
 
 /** layout_add_mount: append a mount; layout_sort_mounts: into the order to mount them, "/" first. */
 void layout_add_mount(GuestInfo *info, const char *device, const char *path);

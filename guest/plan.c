@@ -237,6 +237,7 @@ plan_make(const GuestEdit *edit, const GuestInfo *info, GError **error)
 bool
 guest_edit_needs_appliance(const GuestEdit *edit)
 {
-    return edit->grow || edit->hostname != NULL || edit->root_password != NULL || edit->fresh_identity ||
-           (edit->ssh_keys != NULL && edit->ssh_keys[0] != NULL) || !guest_ops_is_empty(edit->ops);
+    return edit->grow || edit->shrink_to > 0 || edit->hostname != NULL || edit->root_password != NULL ||
+           edit->fresh_identity || (edit->ssh_keys != NULL && edit->ssh_keys[0] != NULL) ||
+           !guest_ops_is_empty(edit->ops);
 }

@@ -4,29 +4,22 @@
 #include "base/fd.h"
 #include "base/interrupt.h"
 #include "guest/layout.h"
+#include "guest/volumes.h"
 
 #include <fcntl.h>
 #include <unistd.h>
+
+/* LUKS2 as distributions make it takes 1 GiB to derive a key from a passphrase (cryptsetup-luksFormat(8), --pbkdf-memory). */
+#define KEYS_MEMORY_MB 1792
 
 typedef struct {
     const VisitDisk *disks;
     const VisitPlan *plan;
     Progress *progress;
     char **out_reason;
-    char *first;   /* the name that the layout knows its disk by */
-    Layout layout; /* of the last disk that was looked at */
+    char *first;       /* the name that the layout knows its disk by */
+    GuestInfo *layout; /* (nullable) of the last disk that was looked at */
 } Tour;
-
-/* The filter's call also closes the volumes of the disk before and opens those of this one. */
-static bool
-select_disk(Appliance *g, const char *disk, const char *label, GError **error)
-{
-    const char *filter[] = {disk, NULL};
-
-    if (guestfs_lvm_set_filter(g, (char *const *)filter) == -1)
-        return appliance_fail(g, label, "turn LVM to this disk", error);
-    return true;
-}
 
 static bool
 mount_all(const Visit *visit, bool is_read_only, GError **error)
@@ -43,16 +36,22 @@ mount_all(const Visit *visit, bool is_read_only, GError **error)
     return true;
 }
 
-/* What lies on @disk, into the layout: read there, or known from its clone. */
-static bool
-find_layout(Tour *tour, Appliance *g, const VisitDisk *disk, const char *name, GError **error)
+/* layout_of: (transfer full) what lies on the disk @name: read there, or known from its clone; all of it open. */
+static GuestInfo *
+layout_of(Tour *tour, Appliance *g, const VisitDisk *disk, const char *name, GError **error)
 {
-    if (tour->layout.info != NULL && tour->plan->is_same_image)
-        return !tour->layout.has_lvm || select_disk(g, name, disk->label, error);
-    layout_clear(&tour->layout);
+    const VisitPlan *plan = tour->plan;
+    g_autoptr(GuestInfo) info = NULL;
+
+    if (tour->layout != NULL && plan->is_same_image) {
+        info = layout_on_disk(tour->layout, tour->first, name);
+        return volumes_open(g, info, plan->keys, name, disk->label, error) ? g_steal_pointer(&info) : NULL;
+    }
+    g_clear_pointer(&tour->layout, guest_info_free);
     g_free(tour->first);
     tour->first = g_strdup(name);
-    return layout_read(g, name, disk->label, &tour->layout, error);
+    tour->layout = layout_read(g, name, plan->keys, disk->label, error);
+    return tour->layout != NULL ? layout_on_disk(tour->layout, name, name) : NULL;
 }
 
 static bool
@@ -63,19 +62,21 @@ visit_one(Tour *tour, Appliance *g, unsigned number, unsigned index, GError **er
     g_autofree char *name = appliance_disk(index);
     g_autoptr(GuestInfo) info = NULL;
 
-    if (!interrupt_check(error) || !find_layout(tour, g, disk, name, error))
+    if (!interrupt_check(error))
         return false;
-    info = layout_on_disk(tour->layout.info, tour->first, name);
-    const Visit visit = {g, name, info, disk->label, number};
+    info = layout_of(tour, g, disk, name, error);
+    if (info == NULL)
+        return false;
+    const Visit visit = {g, name, info, plan->keys, disk->label, number};
 
     if (plan->before_mount != NULL && !plan->before_mount(&visit, plan->context, error))
         return false;
-    if (plan->mounted == NULL)
-        return true;
-    if (!mount_all(&visit, plan->appliance.is_read_only, error) ||
-        !plan->mounted(&visit, plan->context, error))
+    if (plan->mounted != NULL && (!mount_all(&visit, plan->appliance.is_read_only, error) ||
+                                  !plan->mounted(&visit, plan->context, error)))
         return false;
-    return guestfs_umount_all(g) != -1 || appliance_fail(g, disk->label, "unmount", error);
+    if (guestfs_umount_all(g) == -1)
+        return appliance_fail(g, disk->label, "unmount", error);
+    return volumes_close(g, info, disk->label, error);
 }
 
 /* The appliance's disks have no cache discipline at all (cachemode "unsafe"), so this is the one moment of truth. */
@@ -93,13 +94,15 @@ sync_disk(const char *path, GError **error)
 static bool
 visit_batch(Tour *tour, unsigned first, unsigned n, GError **error)
 {
-    const ApplianceOptions *options = &tour->plan->appliance;
+    ApplianceOptions options = tour->plan->appliance;
     g_autofree ApplianceDisk *disks = g_new0(ApplianceDisk, n);
     g_autoptr(Appliance) g = NULL;
 
     for (unsigned i = 0; i < n; i++)
         disks[i] = (ApplianceDisk){tour->disks[first + i].path, tour->disks[first + i].format};
-    g = appliance_launch(disks, n, options, tour->out_reason, error);
+    if (tour->plan->keys != NULL)
+        options.memory_mb = MAX(options.memory_mb, KEYS_MEMORY_MB);
+    g = appliance_launch(disks, n, &options, tour->out_reason, error);
     if (g == NULL)
         return false;
     for (unsigned i = 0; i < n; i++) {
@@ -109,7 +112,7 @@ visit_batch(Tour *tour, unsigned first, unsigned n, GError **error)
     }
     if (!appliance_finish(g, tour->disks[first + n - 1].label, error))
         return false;
-    for (unsigned i = 0; !options->is_read_only && i < n; i++)
+    for (unsigned i = 0; !options.is_read_only && i < n; i++)
         if (!sync_disk(disks[i].path, error))
             return false;
     return true;
@@ -124,7 +127,7 @@ visit_each(const VisitDisk *disks, unsigned n, const VisitPlan *plan, Progress *
 
     for (unsigned done = 0; done < n && is_ok; done += APPLIANCE_MAX_DISKS)
         is_ok = visit_batch(&tour, done, MIN(n - done, APPLIANCE_MAX_DISKS), error);
-    layout_clear(&tour.layout);
+    guest_info_free(tour.layout);
     g_free(tour.first);
     return is_ok;
 }

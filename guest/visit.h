@@ -18,6 +18,7 @@ typedef struct {
     Appliance *g;
     const char *disk;      /* "/dev/sdb" */
     const GuestInfo *info; /* as layout_read() finds it, with the names of this disk */
+    const GuestKeys *keys; /* (nullable) */
     const char *label;
     unsigned number; /* of the disk among all that are visited */
 } Visit;
@@ -30,6 +31,7 @@ typedef struct {
     bool is_same_image;     /* the disks are clones: what was found on the first holds for all of them */
     VisitFunc before_mount; /* (nullable) nothing is mounted, nor may be afterwards */
     VisitFunc mounted;      /* (nullable) all of the guest's file systems are mounted, as its fstab says */
+    const GuestKeys *keys;  /* (nullable) of encrypted disks */
     void *context;
 } VisitPlan;
 
