@@ -85,7 +85,7 @@ run_in(const ApplyContext *c, const char *folder, GError **error)
         return true;
     said = read_end(c, folder);
     return error_set(error, "%s: cannot %s '%s': it ended with status %s%s%s", c->label, c->op->what,
-                     c->op->value, status, said[0] != '\0' ? " after:\n" : " and printed nothing", said);
+                     c->op->value, status, said[0] != '\0' ? " after: " : " and printed nothing", said);
 }
 
 bool

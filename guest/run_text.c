@@ -50,7 +50,7 @@ run_last_lines(const char *log, size_t size)
     for (unsigned i = n - MIN(n, RUN_MAX_LINES); i < n; i++) {
         append_line(text, lines[i]);
         if (i + 1 < n)
-            g_string_append_c(text, '\n');
+            g_string_append(text, " | ");
     }
     return g_string_free(text, FALSE);
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define RUN_MAX_LINES 20u /* of a program's output in an error message */
+#define RUN_MAX_LINES 6u /* of a program's output in an error message */
 #define RUN_MAX_BYTES 4000u
 
 /**
@@ -16,7 +16,8 @@ char *run_wrapper(const char *folder, const char *const *environment);
 
 /**
  * run_last_lines: (transfer full) the end of what a program printed, fit for a message: the last RUN_MAX_LINES lines of
- * the last RUN_MAX_BYTES bytes, as a terminal would show them.
+ * the last RUN_MAX_BYTES bytes, as a terminal would show them, with bars between
+ * the lines: a message is one line.
  */
 char *run_last_lines(const char *log, size_t size);
 
