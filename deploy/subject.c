@@ -127,3 +127,54 @@ subject_read(int *argc, char ***argv, bool is_written, Subject *out_subject, GEr
     (*argc)--;
     return of_files((char *[]){*(*argv)++, NULL}, out_subject, error);
 }
+
+void
+subject_warn(const GuestView *view)
+{
+    static guint n_told;
+    const GPtrArray *warnings = guest_view_warnings(view);
+
+    for (; n_told < warnings->len; n_told++)
+        cli_warn("%s", (const char *)g_ptr_array_index(warnings, n_told));
+}
+
+static bool
+mount(GuestView *view, unsigned use, GError **error)
+{
+    g_autoptr(GError) problem = NULL;
+
+    if (guest_view_mount(view, (const char *const *)subject_options.mounts, &problem))
+        return true;
+    if ((use & SUBJECT_RESCUE) != 0 && !g_error_matches(problem, BASE_ERROR, BASE_ERROR_INTERRUPTED)) {
+        cli_warn("%s; nothing is mounted", problem->message);
+        return true;
+    }
+    g_propagate_error(error, g_steal_pointer(&problem));
+    return false;
+}
+
+GuestView *
+subject_open(int *argc, char ***argv, unsigned use, GError **error)
+{
+    g_auto(Subject) subject = {0};
+    g_autoptr(GuestView) view = NULL;
+    g_autofree char *reason = NULL;
+    GuestViewOptions options = {.is_writable = (use & SUBJECT_WRITE) != 0,
+                                .is_rescue = (use & SUBJECT_RESCUE) != 0,
+                                .has_network = (use & SUBJECT_NETWORK) != 0};
+
+    if (!subject_read(argc, argv, options.is_writable, &subject, error))
+        return NULL;
+    if (subject.is_running)
+        cli_note("VM '%s' is running: what it has not written to its disks yet is not seen", subject.label);
+    options.disks = subject.disks;
+    options.label = subject.label;
+    options.accel = subject.accel;
+    view = guest_view_open(&options, &reason, error);
+    if (reason != NULL)
+        cli_warn("%s", reason);
+    if (view == NULL || ((use & SUBJECT_UNMOUNTED) == 0 && !mount(view, use, error)))
+        return NULL;
+    subject_warn(view);
+    return g_steal_pointer(&view);
+}

@@ -14,6 +14,7 @@ typedef struct {
     char **files;
     char *format;
     char *accel;
+    char **mounts;
 } SubjectOptions;
 extern SubjectOptions subject_options;
 
@@ -28,6 +29,10 @@ extern SubjectOptions subject_options;
     {"format", 0, 0, G_OPTION_ARG_STRING, &subject_options.format,                                           \
      "raw or qcow2 (default: by the header)", "FORMAT"},                                                     \
     {"accel", 0, 0, G_OPTION_ARG_STRING, &subject_options.accel, "auto, kvm or tcg", "ACCEL"}
+/* For the verbs that mount the guest. */
+#define SUBJECT_MOUNT_OPTION                                                                                 \
+    {"mount", 'm', 0, G_OPTION_ARG_STRING_ARRAY, &subject_options.mounts,                                    \
+     "Mount this instead of what the guest itself would", "DEVICE[:PATH]"}
 /* clang-format on */
 
 /** Subject: one guest. */
@@ -51,3 +56,15 @@ bool subject_read(int *argc, char ***argv, bool is_written, Subject *out_subject
 /** subject_of_domain: the disks of the domain @name. @uri: (nullable) as deploy_host_default_uri() has it */
 bool subject_of_domain(const char *name, const char *uri, bool is_written, Subject *out_subject,
                        GError **error);
+
+/** subject_warn: print what @view had to leave out since the last call. */
+void subject_warn(const GuestView *view);
+
+/** SubjectUse: what a verb does with the guest. */
+typedef enum { SUBJECT_UNMOUNTED = 1, SUBJECT_WRITE = 2, SUBJECT_RESCUE = 4, SUBJECT_NETWORK = 8 } SubjectUse;
+
+/**
+ * subject_open: subject_read(), then open the guest and mount it, as @use (SubjectUse, or-ed) says; tells what the user should
+ * know. A rescue is also opened where nothing can be mounted.
+ */
+GuestView *subject_open(int *argc, char ***argv, unsigned use, GError **error);

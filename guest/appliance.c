@@ -103,6 +103,7 @@ configure(Appliance *g, const ApplianceDisk *disks, unsigned n, const ApplianceO
     if (guestfs_set_memsize(g, options->memory_mb > 0 ? (int)options->memory_mb : MEMORY_MB) == -1 ||
         (options->cpus > 0 && guestfs_set_smp(g, (int)options->cpus) == -1) ||
         guestfs_set_network(g, options->has_network) == -1 ||
+        (options->is_rescue && guestfs_set_append(g, "guestfs_rescue=1") == -1) ||
         guestfs_set_event_callback(g, on_console, GUESTFS_EVENT_APPLIANCE, 0, NULL) == -1)
         return appliance_fail(g, "libguestfs", "configure the appliance", error);
     for (unsigned i = 0; i < n; i++)

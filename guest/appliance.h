@@ -24,6 +24,7 @@ typedef struct {
         accel; /* AUTO probes; a launch that fails under a KVM which was not asked for is repeated without it */
     bool is_read_only;  /* nothing is written to the disks */
     bool has_network;   /* programs of the guest may use the host's, through qemu's user-mode networking */
+    bool is_rescue;     /* a shell waits on its console, beside the daemon */
     unsigned memory_mb; /* 0: enough for edits */
     unsigned cpus;      /* 0: one */
     const GuestAttached *attached; /* after the others, and read-only */

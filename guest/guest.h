@@ -238,3 +238,113 @@ bool guest_edit_needs_appliance(const GuestEdit *edit);
 
 extern const Verb GUEST_VERB_BUILD;
 extern const Verb GUEST_VERB_SEAL;
+
+/* ---- looking inside ---- */
+
+/** GuestView: one guest in an appliance. Freed without guest_view_finish() it loses what was not written yet. */
+typedef struct GuestView GuestView;
+void guest_view_free(GuestView *view);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(GuestView, guest_view_free)
+
+typedef struct {
+    const GPtrArray *disks; /* (element-type GuestDisk) all disks of the one guest */
+    const char *label;      /* for messages */
+    GuestAccel accel;
+    bool is_writable; /* else nothing is written, and the guest may be running */
+    bool has_network; /* programs of the guest may use the host's */
+    bool is_rescue;   /* guest_view_console() will be used */
+} GuestViewOptions;
+
+/**
+ * guest_view_open: start an appliance with the disks; nothing is mounted.
+ * @out_reason: as in guest_inspect()
+ * Errors: BASE_ERROR_EXISTS: to be written to, and a running program has it open
+ */
+GuestView *guest_view_open(const GuestViewOptions *options, char **out_reason, GError **error);
+
+/**
+ * guest_view_mount: mount the one system on the disks as it would itself, or what @mounts say.
+ * @mounts: (nullable) NULL-terminated "DEVICE" or "DEVICE:PATH", in order
+ */
+bool guest_view_mount(GuestView *view, const char *const *mounts, GError **error);
+
+/** guest_view_finish: unmount, and write everything back. */
+bool guest_view_finish(GuestView *view, GError **error);
+
+/** guest_view_warnings: (element-type utf8) what was left out, so far: one line each. */
+const GPtrArray *guest_view_warnings(const GuestView *view);
+
+/** GuestFile: one file, as lstat(2) has it. */
+typedef struct {
+    char *name;    /* relative to the folder that was listed; the guest's bytes */
+    unsigned mode; /* 0: it cannot be looked at */
+    int64_t n_links, uid, gid, size, mtime;
+    char *link; /* what a symbolic link says; else NULL */
+} GuestFile;
+
+/** guest_view_list: (element-type GuestFile) the folder @path, by name. @has_details: else the names alone are there */
+GPtrArray *guest_view_list(GuestView *view, const char *path, bool is_recursive, bool has_details,
+                           GError **error);
+
+/** guest_view_read: the regular file @path goes to @fd, called @name in messages. */
+bool guest_view_read(GuestView *view, const char *path, int fd, const char *name, GError **error);
+
+/**
+ * guest_view_replace: @path gets the content of this host's file @local in one step; mode, owner and labels stay.
+ * @backup: (nullable) the old one stays under its name with this after it
+ */
+bool guest_view_replace(GuestView *view, const char *path, const char *local, const char *backup,
+                        GError **error);
+
+/** guest_view_apply: carry out operations on the mounted guest, in order. */
+bool guest_view_apply(GuestView *view, const GuestOps *ops, GError **error);
+
+/** guest_view_copy_in: the file or folder @local of this host, with all that it holds, into the guest's folder @dir. */
+bool guest_view_copy_in(GuestView *view, const char *local, const char *dir, GError **error);
+
+/**
+ * guest_view_copy_out: the guest's file or folder @path into this host's folder @local_dir. No name in the guest leads out of
+ * that. Files belong to the caller; setuid, setgid and sticky bits are dropped.
+ * @out_special: how many devices, FIFOs and sockets were left out
+ */
+bool guest_view_copy_out(GuestView *view, const char *path, const char *local_dir, unsigned *out_special,
+                         GError **error);
+
+/** guest_view_run: a shell command in the guest. @out_text: (transfer full) what it printed. */
+bool guest_view_run(GuestView *view, const char *command, char **out_text, GError **error);
+
+/** GuestVolume: something on a guest's disks. Strings are NULL where not known. */
+typedef struct {
+    const char *kind; /* "filesystem", "partition", "pv", "vg", "lv", "device" */
+    char *name;       /* "/dev/sda1" */
+    char *fs;         /* of a file system: "ext4", "swap", "unknown" */
+    char *label, *uuid;
+    int mbr_id;    /* of a partition in an MBR table; else -1 */
+    uint64_t size; /* bytes; 0: not known */
+    char *parent;  /* the disk of a partition, the group of a logical volume */
+} GuestVolume;
+
+/** guest_view_volumes: (element-type GuestVolume) file systems; @is_all: also swap, and all that these lie on. */
+GPtrArray *guest_view_volumes(GuestView *view, bool is_all, GError **error);
+
+/** GuestUsage: how full a file system is, in bytes. */
+typedef struct {
+    char *name;
+    uint64_t size, used, available; /* @available: to users other than root */
+    uint64_t inodes, free_inodes;
+} GuestUsage;
+
+/** guest_view_usage: (element-type GuestUsage) of every file system that can be mounted. Nothing may be mounted. */
+GPtrArray *guest_view_usage(GuestView *view, GError **error);
+
+/**
+ * guest_view_sparsify: give back what file systems, swap and volume groups do not use, and finish. Nothing may be mounted.
+ * @out_before, @out_after: what the files take on this host, in bytes
+ */
+bool guest_view_sparsify(GuestView *view, uint64_t *out_before, uint64_t *out_after, GError **error);
+
+/**
+ * guest_view_console: a root shell in the appliance, on the caller's terminal: what is mounted is below /sysroot. Returns when
+ * the shell ends, or after Ctrl-].
+ */
+bool guest_view_console(GuestView *view, int in_fd, int out_fd, GError **error);

@@ -14,6 +14,8 @@ VERBS = [
     "key create", "key show", "key export", "key rotate", "key revoke", "trust draft", "trust sign", "trust publish",
     "token create", "token list", "token revoke",
     "list", "info", "pull", "outdated", "upgrade", "cache list", "cache verify", "cache prune", "index validate", "build", "customize", "seal", "deploy",
+    "guest ls", "guest cat", "guest edit", "guest copy-in", "guest copy-out", "guest filesystems", "guest df", "guest shell",
+    "guest rescue", "guest sparsify",
 ]
 
 
@@ -31,7 +33,7 @@ def test_help_names_every_verb():
     text = run(BIN / "virt-depot", "--help").stdout
     for verb in VERBS:
         assert re.search(rf"^  {verb} ", text, re.M), verb
-    listed = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", text, re.M)
+    listed = re.findall(r"^  ([a-z-]+(?: [a-z-]+)?)  ", text, re.M)
     assert sorted(listed) == sorted(VERBS)
 
 
