@@ -17,14 +17,15 @@ typedef enum {
     MODE_KERNEL,
 } Mode;
 
-static char *option_accel, *option_arch, *option_cache, *option_curl, *option_format, *option_gpg,
-    *option_list_format, *option_output, *option_size;
+static char *option_accel, *option_arch, *option_cache, *option_crypto, *option_curl, *option_format,
+    *option_gpg, *option_list_format, *option_output, *option_size;
 static char **option_fingerprints, **option_sources;
 static int option_memory, option_cpus;
 static gboolean option_list, option_long, option_notes, option_print_cache, option_cache_all,
     option_delete_cache, option_kernel, option_no_cache, option_no_check, option_check, option_no_delete,
-    option_no_network, option_network, option_no_sync, option_may_be_partition, option_plain, option_force,
-    option_dry_run, option_json, option_verbose, option_trace, option_version, option_flag_ignored;
+    option_no_network, option_no_relabel, option_network, option_no_sync, option_may_be_partition,
+    option_plain, option_force, option_dry_run, option_json, option_verbose, option_trace, option_version,
+    option_flag_ignored;
 static bool is_machine_readable;
 static char *machine_readable_where;
 
@@ -125,6 +126,10 @@ static const GOptionEntry OPTIONS[] = {
     {"no-check-signatures", 0, HIDDEN, G_OPTION_ARG_NONE, &option_no_check, NULL, NULL},
     {"curl", 0, HIDDEN, G_OPTION_ARG_STRING, &option_curl, NULL, "PROGRAM"},
     {"gpg", 0, HIDDEN, G_OPTION_ARG_STRING, &option_gpg, NULL, "PROGRAM"},
+    {"password-crypto", 0, HIDDEN, G_OPTION_ARG_STRING, &option_crypto, NULL, "SCHEME"},
+    {"no-selinux-relabel", 0, HIDDEN, G_OPTION_ARG_NONE, &option_no_relabel, NULL, NULL},
+    {"selinux-relabel", 0, HIDDEN, G_OPTION_ARG_NONE, &option_flag_ignored, NULL, NULL},
+    {"no-logfile", 0, HIDDEN, G_OPTION_ARG_NONE, &option_flag_ignored, NULL, NULL},
     {"color", 0, HIDDEN, G_OPTION_ARG_NONE, &option_flag_ignored, NULL, NULL},
     {"colour", 0, HIDDEN, G_OPTION_ARG_NONE, &option_flag_ignored, NULL, NULL},
     {"colors", 0, HIDDEN, G_OPTION_ARG_NONE, &option_flag_ignored, NULL, NULL},
@@ -199,6 +204,10 @@ apply_environment(void)
         cli_warn("--curl is ignored: virt-depot downloads by itself");
     if (option_gpg != NULL)
         cli_warn("--gpg is ignored: virt-depot verifies by itself");
+    if (option_crypto != NULL)
+        cli_warn("--password-crypto is ignored: passwords are hashed as well as the guest can read");
+    if (option_no_relabel)
+        cli_warn("--no-selinux-relabel is ignored: a guest with SELinux could not read its new files");
 }
 
 #define MAX_ATTACHED 8u

@@ -247,8 +247,9 @@ def test_a_named_source_comes_before_the_added_ones(builder, repository, depot, 
 
 
 def test_what_has_no_meaning_here_is_accepted(builder):
-    done = builder.good("--list", "--curl", "curl --insecure", "--gpg", "gpg2", "--color", "--wrap", "--check-signature")
-    assert done.stderr.count("is ignored") == 2 and "small" in done.stdout
+    done = builder.good("--list", "--curl", "curl --insecure", "--gpg", "gpg2", "--color", "--wrap", "--check-signature",
+                        "--password-crypto", "sha512", "--no-selinux-relabel")
+    assert done.stderr.count("is ignored") == 4 and "small" in done.stdout
     assert builder.good("--version").stdout.startswith("virt-depot ")
 
 
@@ -277,6 +278,7 @@ virt-builder small --root-password file:rootpw
 virt-builder small --hostname virt.example.com
 virt-builder small --install "inkscape,@Xfce Desktop"
 virt-builder small --update
+virt-builder small --update --selinux-relabel --no-logfile
 virt-builder small --firstboot update.sh
 virt-builder small --firstboot-command 'dnf -y --best update'
 virt-builder small --edit '/etc/dnf/dnf.conf:
@@ -293,7 +295,7 @@ def test_the_command_lines_of_virt_builders_manual_work(builder, repository):
     (builder.folder / "update.sh").write_text("#!/bin/sh\ndnf -y --best update\n")
     done = run("bash", "-c", SCRIPT, cwd=builder.folder,
                env={**builder.env, "BIN": str(BIN), "URL": repository.url, "FPR": repository.fingerprint})
-    assert len(done.stdout.splitlines()) == 14, done.stdout
+    assert len(done.stdout.splitlines()) == 15, done.stdout
 
 
 @pytest.mark.killed
