@@ -106,8 +106,9 @@ make_swap(const Visit *visit, const GPtrArray *found, GError **error)
 static bool
 reread(const Visit *visit)
 {
+    /* Without LVM on this disk the filter may still show volumes of the next ones, which have to stay open. */
     for (unsigned i = 0; i < REREAD_ATTEMPTS; i++)
-        if (guestfs_vg_activate_all(visit->g, 0) == 0 &&
+        if ((!visit->info->has_lvm || guestfs_vg_activate_all(visit->g, 0) == 0) &&
             guestfs_blockdev_rereadpt(visit->g, visit->disk) == 0)
             return true;
     return false;
