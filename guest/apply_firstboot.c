@@ -55,7 +55,7 @@ put_script(const ApplyContext *c, GError **error)
 bool
 apply_firstboot(const ApplyContext *c, GError **error)
 {
-    FirstbootInit init;
+    FirstbootInit init = FIRSTBOOT_SYSTEMD;
 
     if (!find_init(c, &init, error))
         return false;

@@ -306,7 +306,7 @@ bool
 table_shift(Table *table, const char *label, int number, uint64_t disk_bytes, int64_t *out_by, GError **error)
 {
     TablePart *part = table_part(table, number);
-    uint64_t end, usable = usable_end(table, disk_bytes);
+    uint64_t end = 0, usable = usable_end(table, disk_bytes);
     int64_t by, unit;
 
     if (part == NULL || part->is_extended)
