@@ -120,7 +120,7 @@ images_of_any_size_come_back(void **state G_GNUC_UNUSED)
         g_autofree uint8_t *new = g_malloc0(sizes[i] + 1);
         g_auto(Fd) image = -1, one = memfd_create("one", MFD_CLOEXEC),
                    many = memfd_create("many", MFD_CLOEXEC);
-        uint64_t one_size, many_size;
+        uint64_t one_size = 0, many_size = 0;
 
         noise(new, MIN(sizes[i], 6 * G), 7);
         for (size_t at = 6 * G; at < sizes[i]; at++) /* more noise would take half a minute to pack */

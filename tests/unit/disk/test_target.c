@@ -174,7 +174,7 @@ a_raw_image_that_is_a_qcow2_is_seen_through_the_layout(void **state G_GNUC_UNUSE
     g_autoptr(DiskLayout) layout = NULL;
     g_auto(DiskInfo) info = {0};
     DiskTarget target = {.fd = fd, .name = "e.qcow2"};
-    uint64_t size;
+    uint64_t size = 0;
 
     shell("qemu-img create -q -f qcow2 d.qcow2 8M");
     inner = open(path, O_RDONLY | O_CLOEXEC);

@@ -104,7 +104,7 @@ check(const Case *c)
     g_autofree char *old = NULL, *new = NULL, *numbers = NULL, *told = NULL;
     g_auto(Table) table = {0};
     g_autoptr(GError) error = NULL;
-    int64_t by;
+    int64_t by = 0;
     int fd;
 
     g_setenv("SCRIPT", c->before, true);

@@ -45,7 +45,7 @@ fetch(NetRanges *ranges, char *content, GError **error)
             return false;
         assert_non_null(piece.data);
         assert_int_equal(piece.size, PIECES[piece.number]);
-        if (memcmp(piece.data, GOOD + piece.offset, piece.size) != 0) {
+        if (memcmp(piece.data, &GOOD[piece.offset], piece.size) != 0) {
             net_ranges_reject(ranges, &piece);
             continue;
         }
