@@ -6,6 +6,8 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#define MAX_HOMES 1000u
+
 static unsigned
 index_of(const SealRow *row)
 {
@@ -182,9 +184,9 @@ seal_homes(const char *passwd)
         if (g_strv_length(field) < 6 || !can_be_home(field[5]) || g_hash_table_contains(seen, field[5]) ||
             (g_str_has_prefix(field[5], "/home/") && strchr(field[5] + strlen("/home/"), '/') == NULL))
             continue;
-        g_ptr_array_add(homes, g_steal_pointer(&field[5]));
+        g_ptr_array_add(homes, g_strdup(field[5]));
         g_hash_table_add(seen, homes->pdata[homes->len - 1]);
-        if (homes->len >= 1000)
+        if (homes->len >= MAX_HOMES)
             break;
     }
     g_ptr_array_add(homes, NULL);
