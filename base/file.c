@@ -111,9 +111,9 @@ file_write_atomic(const char *path, const void *data, size_t size, mode_t mode, 
     g_autofree char *temp = NULL;
     g_auto(Fd) fd = -1;
 
-    fd = file_open_temporary(dir, &temp, error);
+    fd = file_open_temporary(dir, &temp, NULL);
     if (fd < 0)
-        return false;
+        return error_set_errno(error, "%s: cannot write", path);
     if (!fill_and_rename(fd, temp, path, data, size, mode, error)) {
         unlink(temp);
         return false;
