@@ -17,7 +17,7 @@ bool file_write_atomic(const char *path, const void *data, size_t size, mode_t m
 /**
  * file_open_temporary: a new file ".new-XXXXXX" in @dir, mode 0600, locked with flock() for as long as it is open: the next
  * one made in @dir removes it if nobody holds the lock any more. What killed ones left is swept first.
- * Returns: an owned descriptor, open for reading and writing, or -1 with @error set
+ * Returns: an owned descriptor, open for reading and writing, or -1 with @error set (errno is kept)
  */
 int file_open_temporary(const char *dir, char **out_path, GError **error);
 
@@ -52,7 +52,7 @@ int file_open_beneath(int dir_fd, const char *relative, int flags, GError **erro
  * file_lock: open (creating 0600) and flock @path exclusively. Closing the descriptor releases it, and so
  * does the death of the process.
  * @wait: whether to wait for another holder; else a held lock is BASE_ERROR_EXISTS
- * Returns: an owned descriptor, or -1 with @error set
+ * Returns: an owned descriptor, or -1 with @error set (errno is kept)
  */
 int file_lock(const char *path, bool wait, GError **error);
 
