@@ -5,6 +5,8 @@
  */
 #include "disk/header.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 #define SECTOR 512u
@@ -54,24 +56,6 @@ disk_foreign_detect(const uint8_t *data, size_t size)
     return DISK_FOREIGN_NONE;
 }
 
-static uint64_t
-le64(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT64_FROM_LE(value);
-}
-
-static uint32_t
-le32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT32_FROM_LE(value);
-}
-
 /* The description is "key=value" lines and one line per extent. Unknown keys are harmless. */
 static bool
 check_description(const char *text, const char *name, GError **error)
@@ -107,14 +91,14 @@ disk_vmdk_check(const uint8_t *data, size_t size, const char *name, GError **err
     uint64_t at, length;
     g_autofree char *text = NULL;
 
-    if (size < VMDK_HEADER || le32(data + 4) == 0 || le32(data + 4) > VMDK_MAX_VERSION)
+    if (size < VMDK_HEADER || bytes_le32(data + 4) == 0 || bytes_le32(data + 4) > VMDK_MAX_VERSION)
         return error_set(error, "%s: damaged or unknown VMDK header", name);
     /* Without a capacity of its own the file is but a description, whose extents qemu would open. */
-    if (le64(data + 12) == 0)
+    if (bytes_le64(data + 12) == 0)
         return error_set(
             error, "%s: the VMDK only describes other files; convert it first (qemu-img convert)", name);
-    at = le64(data + 28);
-    length = le64(data + 36);
+    at = bytes_le64(data + 28);
+    length = bytes_le64(data + 36);
     if (at == 0)
         return true;
     if (at > size / SECTOR || length > size / SECTOR - at)

@@ -3,6 +3,8 @@
  * backing file and external data file. Pure: no I/O, so that it can be fuzzed. */
 #include "disk/header.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 /* Formats that must never pass for raw: a guest would boot from noise, or qemu would probe and follow what an
@@ -57,31 +59,13 @@ disk_info_clear(DiskInfo *info)
     g_clear_pointer(&info->backing_format, g_free);
 }
 
-static uint32_t
-be32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT32_FROM_BE(value);
-}
-
-static uint64_t
-be64(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT64_FROM_BE(value);
-}
-
 /* Walk the header extensions between @at and @end for the backing format. */
 static bool
 parse_extensions(const uint8_t *data, size_t at, size_t end, const char *name, DiskInfo *info, GError **error)
 {
     while (end - at >= 8) {
-        uint32_t type = be32(data + at);
-        uint32_t length = be32(data + at + 4);
+        uint32_t type = bytes_be32(data + at);
+        uint32_t length = bytes_be32(data + at + 4);
         size_t padded = ((size_t)length + 7) & ~(size_t)7;
 
         at += 8;
@@ -102,8 +86,8 @@ parse_extensions(const uint8_t *data, size_t at, size_t end, const char *name, D
 static bool
 parse_backing_name(const uint8_t *data, size_t size, const char *name, DiskInfo *info, GError **error)
 {
-    uint64_t offset = be64(data + 8);
-    uint32_t length = be32(data + 16);
+    uint64_t offset = bytes_be64(data + 8);
+    uint32_t length = bytes_be32(data + 16);
 
     if (offset == 0)
         return true;
@@ -123,31 +107,31 @@ parse_qcow2(const uint8_t *data, size_t size, const char *name, DiskInfo *info, 
 
     if (size < QCOW2_V2_HEADER)
         return error_set(error, "%s: damaged qcow2 header: too short", name);
-    version = be32(data + 4);
+    version = bytes_be32(data + 4);
     if (version != 2 && version != 3)
         return error_set(error, "%s: qcow version %u is not supported", name, version);
-    cluster_bits = be32(data + 20);
+    cluster_bits = bytes_be32(data + 20);
     if (cluster_bits < 9 || cluster_bits > 21)
         return error_set(error, "%s: damaged qcow2 header: impossible cluster size", name);
-    if (be32(data + 32) != 0)
+    if (bytes_be32(data + 32) != 0)
         return error_set(error, "%s: encrypted qcow2 images are not supported", name);
     info->format = DISK_QCOW2;
-    info->virtual_size = be64(data + 24);
+    info->virtual_size = bytes_be64(data + 24);
     if (info->virtual_size > G_MAXINT64)
         return error_set(error, "%s: damaged qcow2 header: impossible virtual size", name);
     end = MIN(size, (size_t)1 << cluster_bits);
     if (version == 3) {
         if (size < QCOW2_V3_HEADER)
             return error_set(error, "%s: damaged qcow2 header: too short", name);
-        info->has_data_file = (be64(data + 72) & QCOW2_INCOMPAT_DATA_FILE) != 0;
-        header_length = be32(data + 100);
+        info->has_data_file = (bytes_be64(data + 72) & QCOW2_INCOMPAT_DATA_FILE) != 0;
+        header_length = bytes_be32(data + 100);
         if (header_length < QCOW2_V3_HEADER || header_length > end)
             return error_set(error, "%s: damaged qcow2 header: impossible header length", name);
     }
     if (!parse_backing_name(data, end, name, info, error))
         return false;
     if (info->backing_file != NULL)
-        end = MAX(header_length, MIN(end, be64(data + 8)));
+        end = MAX(header_length, MIN(end, bytes_be64(data + 8)));
     return parse_extensions(data, header_length, end, name, info, error);
 }
 
@@ -157,7 +141,7 @@ disk_header_parse(const uint8_t *data, size_t size, uint64_t file_size, const ch
 {
     g_auto(DiskInfo) info = {.format = DISK_RAW, .virtual_size = file_size};
 
-    if (size >= 4 && be32(data) == QCOW2_MAGIC) {
+    if (size >= 4 && bytes_be32(data) == QCOW2_MAGIC) {
         if (!parse_qcow2(data, size, name, &info, error))
             return false;
     }

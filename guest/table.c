@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/table.h"
 
+#include "base/bytes.h"
+
 #include <string.h>
 
 /* MBR: where things stand in a sector, and in each of its four records. */
@@ -35,24 +37,6 @@ enum {
 
 #define GRAIN 8  /* sectors: a block of every file system that can grow */
 #define MIB 2048 /* sectors */
-
-static uint32_t
-get32(const uint8_t *at)
-{
-    uint32_t value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT32_FROM_LE(value);
-}
-
-static uint64_t
-get64(const uint8_t *at)
-{
-    uint64_t value;
-
-    memcpy(&value, at, sizeof value);
-    return GUINT64_FROM_LE(value);
-}
 
 static void
 put32(uint8_t *at, uint64_t value)
@@ -123,8 +107,8 @@ static void
 add_record(Table *table, int number, const uint8_t *record, uint64_t base, uint64_t link)
 {
     TablePart part = {.number = number,
-                      .start = base + get32(record + START_AT),
-                      .size = get32(record + SIZE_AT),
+                      .start = base + bytes_le32(record + START_AT),
+                      .size = bytes_le32(record + SIZE_AT),
                       .link = link,
                       .is_extended = link == 0 && is_extended_type(record[TYPE_AT])};
 
@@ -152,12 +136,12 @@ read_logical(const TableIo *io, Table *table, uint64_t extended, GError **error)
             return false;
         if (i == 0 && own[TYPE_AT] == 0 && next[TYPE_AT] == 0)
             return true; /* an extended partition that holds none */
-        if (!has_boot_mark(sector) || own[TYPE_AT] == 0 || get32(own + SIZE_AT) == 0)
+        if (!has_boot_mark(sector) || own[TYPE_AT] == 0 || bytes_le32(own + SIZE_AT) == 0)
             return error_set(error, "%s: the chain of logical partitions is damaged or has a gap", io->label);
         add_record(table, FIRST_LOGICAL + (int)i, own, link, link);
         if (next[TYPE_AT] == 0)
             return true;
-        link = extended + get32(next + START_AT);
+        link = extended + bytes_le32(next + START_AT);
     }
     return error_set(error, "%s: more than %u logical partitions", io->label, TABLE_MAX_LOGICAL);
 }
@@ -170,14 +154,14 @@ read_mbr(const TableIo *io, Table *table, GError **error)
     for (unsigned i = 0; i < N_RECORDS; i++) {
         const uint8_t *record = table->first + RECORDS_AT + (size_t)i * RECORD_BYTES;
 
-        if (record[TYPE_AT] == 0 || get32(record + SIZE_AT) == 0)
+        if (record[TYPE_AT] == 0 || bytes_le32(record + SIZE_AT) == 0)
             continue;
         add_record(table, (int)i + 1, record, 0, 0);
         if (!is_extended_type(record[TYPE_AT]))
             continue;
         if (extended != 0)
             return error_set(error, "%s: two extended partitions", io->label);
-        extended = get32(record + START_AT);
+        extended = bytes_le32(record + START_AT);
         if (extended == 0)
             return error_set(error, "%s: the partition table is damaged", io->label);
     }
@@ -188,8 +172,8 @@ static bool
 check_gpt_header(const TableIo *io, Table *table, GError **error)
 {
     uint8_t *header = table->header;
-    uint32_t size = get32(header + GPT_SIZE), crc = get32(header + GPT_CRC);
-    uint64_t bytes = (uint64_t)get32(header + GPT_N_ENTRIES) * get32(header + GPT_ENTRY_SIZE);
+    uint32_t size = bytes_le32(header + GPT_SIZE), crc = bytes_le32(header + GPT_CRC);
+    uint64_t bytes = (uint64_t)bytes_le32(header + GPT_N_ENTRIES) * bytes_le32(header + GPT_ENTRY_SIZE);
     bool is_good;
 
     if (memcmp(header, "EFI PART", 8) != 0 || size < GPT_HEADER_BYTES || size > TABLE_SECTOR)
@@ -197,10 +181,10 @@ check_gpt_header(const TableIo *io, Table *table, GError **error)
     put32(header + GPT_CRC, 0);
     is_good = crc32(header, size) == crc;
     put32(header + GPT_CRC, crc);
-    if (!is_good || get64(header + GPT_MY_LBA) != 1 || get64(header + GPT_ENTRIES_LBA) < 2 ||
-        get64(header + GPT_ENTRIES_LBA) > GPT_MAX_LBA)
+    if (!is_good || bytes_le64(header + GPT_MY_LBA) != 1 || bytes_le64(header + GPT_ENTRIES_LBA) < 2 ||
+        bytes_le64(header + GPT_ENTRIES_LBA) > GPT_MAX_LBA)
         return error_set(error, "%s: the GPT is damaged", io->label);
-    table->entry_size = get32(header + GPT_ENTRY_SIZE);
+    table->entry_size = bytes_le32(header + GPT_ENTRY_SIZE);
     if (table->entry_size < GPT_ENTRY_BYTES || bytes == 0 || bytes > TABLE_MAX_GPT_BYTES)
         return error_set(error, "%s: the GPT has an unusual size", io->label);
     table->entry_bytes = bytes;
@@ -218,14 +202,14 @@ read_gpt(const TableIo *io, Table *table, GError **error)
     table->entries = g_byte_array_new();
     g_byte_array_set_size(table->entries,
                           (guint)((table->entry_bytes + TABLE_SECTOR - 1) / TABLE_SECTOR * TABLE_SECTOR));
-    if (!io->read(io->context, get64(table->header + GPT_ENTRIES_LBA) * TABLE_SECTOR, table->entries->data,
-                  table->entries->len, error))
+    if (!io->read(io->context, bytes_le64(table->header + GPT_ENTRIES_LBA) * TABLE_SECTOR,
+                  table->entries->data, table->entries->len, error))
         return false;
-    if (crc32(table->entries->data, table->entry_bytes) != get32(table->header + GPT_ENTRIES_CRC))
+    if (crc32(table->entries->data, table->entry_bytes) != bytes_le32(table->header + GPT_ENTRIES_CRC))
         return error_set(error, "%s: the GPT is damaged", io->label);
     for (size_t i = 0; i < table->entry_bytes / table->entry_size; i++) {
         const uint8_t *entry = table->entries->data + i * table->entry_size;
-        uint64_t first = get64(entry + GPT_ENTRY_FIRST), last = get64(entry + GPT_ENTRY_LAST);
+        uint64_t first = bytes_le64(entry + GPT_ENTRY_FIRST), last = bytes_le64(entry + GPT_ENTRY_LAST);
         TablePart part = {.number = (int)i + 1, .start = first, .size = last - first + 1};
 
         if (memcmp(entry, UNUSED, sizeof UNUSED) == 0)
@@ -341,7 +325,8 @@ put_record(uint8_t *at, const TablePart *part, uint64_t base)
 {
     static const uint8_t BEYOND[3] = {0xfe, 0xff, 0xff};
 
-    if (get32(part->record + START_AT) == part->start - base && get32(part->record + SIZE_AT) == part->size) {
+    if (bytes_le32(part->record + START_AT) == part->start - base &&
+        bytes_le32(part->record + SIZE_AT) == part->size) {
         memcpy(at, part->record, RECORD_BYTES);
         return;
     }
@@ -405,7 +390,7 @@ write_gpt_copy(Table *table, const TableIo *io, uint64_t lba, uint64_t other, ui
     put64(header + GPT_ENTRIES_LBA, entries);
     put32(header + GPT_ENTRIES_CRC, crc32(table->entries->data, table->entry_bytes));
     put32(header + GPT_CRC, 0);
-    put32(header + GPT_CRC, crc32(header, get32(header + GPT_SIZE)));
+    put32(header + GPT_CRC, crc32(header, bytes_le32(header + GPT_SIZE)));
     return io->write(io->context, entries * TABLE_SECTOR, table->entries->data, table->entries->len, error) &&
            io->write(io->context, lba * TABLE_SECTOR, header, TABLE_SECTOR, error);
 }
@@ -417,7 +402,7 @@ protect(Table *table, uint64_t last)
     for (unsigned i = 0; i < N_RECORDS; i++) {
         uint8_t *record = table->first + RECORDS_AT + (size_t)i * RECORD_BYTES;
 
-        if (record[TYPE_AT] == TYPE_GPT && get32(record + START_AT) == 1)
+        if (record[TYPE_AT] == TYPE_GPT && bytes_le32(record + START_AT) == 1)
             put32(record + SIZE_AT, MIN(last, G_MAXUINT32));
     }
 }
@@ -426,7 +411,7 @@ static bool
 write_gpt(Table *table, const TableIo *io, uint64_t disk_bytes, GError **error)
 {
     uint64_t last = disk_bytes / TABLE_SECTOR - 1, sectors = table->entries->len / TABLE_SECTOR;
-    uint64_t entries = get64(table->header + GPT_ENTRIES_LBA);
+    uint64_t entries = bytes_le64(table->header + GPT_ENTRIES_LBA);
 
     for (unsigned i = 0; i < table->parts->len; i++) {
         const TablePart *part = part_at(table, i);
