@@ -124,7 +124,8 @@ launch_once(const ApplianceDisk *disks, unsigned n, const ApplianceOptions *opti
     if (g == NULL || !configure(g, disks, n, options, is_tcg, error))
         return NULL;
     if (guestfs_launch(g) == -1) {
-        appliance_fail(g, disks[0].path, "start the libguestfs appliance", error);
+        appliance_fail(g, disks[0].label != NULL ? disks[0].label : disks[0].path,
+                       "start the libguestfs appliance", error);
         return NULL;
     }
     return g_steal_pointer(&g);

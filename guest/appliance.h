@@ -14,6 +14,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(Appliance, appliance_free)
 typedef struct {
     const char *path;
     DiskFormat format;
+    const char *label; /* for messages; NULL: @path */
 } ApplianceDisk;
 
 /* One virtio-scsi bus takes 255; the names end with one letter up to here, and a batch bounds the appliance's memory. */

@@ -99,7 +99,8 @@ visit_batch(Tour *tour, unsigned first, unsigned n, GError **error)
     g_autoptr(Appliance) g = NULL;
 
     for (unsigned i = 0; i < n; i++)
-        disks[i] = (ApplianceDisk){tour->disks[first + i].path, tour->disks[first + i].format};
+        disks[i] = (ApplianceDisk){tour->disks[first + i].path, tour->disks[first + i].format,
+                                   tour->disks[first + i].label};
     if (tour->plan->keys != NULL)
         options.memory_mb = MAX(options.memory_mb, KEYS_MEMORY_MB);
     g = appliance_launch(disks, n, &options, tour->out_reason, error);
